@@ -1,0 +1,1 @@
+"""Alerts: the outbox, channels and backends. Nothing else of Carrel may be imported from here."""

@@ -1,0 +1,123 @@
+"""Copies: their status, their number, and the barcodes that Carrel makes itself."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.auth import get_user_model
+from django.db import transaction
+from django.db.models import Count, QuerySet
+from django.utils.translation import gettext as _
+from simple_history.utils import bulk_create_with_history
+
+from catalog.models import BarcodeCounter, Book, Copy, CopyStatus
+
+if TYPE_CHECKING:
+    from circulation.models import Reader
+
+BARCODE_PREFIX = "C"
+BARCODE_DIGITS = 8
+MOST_COPIES_AT_ONCE = 1000
+
+
+class InventoryRefusedError(Exception):
+    """The copies stay as they are; the message says why."""
+
+
+def set_status(copy: Copy, status: CopyStatus, *, by: "Reader | None") -> None:
+    """Write the status of a copy that the caller has locked. No other code does."""
+    if copy.status == status:
+        return
+    copy.status = status
+    copy._history_user = by
+    copy.save(update_fields=["status"])
+
+
+def is_taken(code: str) -> bool:
+    """Tell whether a barcode or a card has this number: they share one namespace."""
+    if Copy.objects.filter(barcode=code).exists():
+        return True
+    return get_user_model().objects.filter(card_number=code).exists()
+
+
+@transaction.atomic
+def make_barcodes(count: int) -> list[str]:
+    """Reserve `count` barcodes that no copy and no card has."""
+    counter, _created = BarcodeCounter.objects.select_for_update().get_or_create(pk=1)
+    made: list[str] = []
+    number = counter.next_number
+    while len(made) < count:
+        span = range(number, number + count - len(made))
+        made.extend(_free(f"{BARCODE_PREFIX}{n:0{BARCODE_DIGITS}d}" for n in span))
+        number = span.stop
+    counter.next_number = number
+    counter.save()
+    return made
+
+
+def _free(codes: Iterable[str]) -> list[str]:
+    wanted = list(codes)
+    taken: set[str | None] = set()
+    # Large requests are asked in parts: SQLite binds at most 32,766 values in a statement.
+    for first in range(0, len(wanted), 10_000):
+        part = wanted[first : first + 10_000]
+        taken.update(Copy.objects.filter(barcode__in=part).values_list("barcode", flat=True))
+        taken.update(
+            get_user_model()
+            .objects.filter(card_number__in=part)
+            .values_list("card_number", flat=True)
+        )
+    return [code for code in wanted if code not in taken]
+
+
+@transaction.atomic
+def add_copies(book: Book, count: int, *, by: "Reader | None", **fields: Any) -> list[Copy]:
+    """Add `count` available copies with barcodes of our own making.
+
+    Raises InventoryRefusedError for a count below 1 or beyond what anyone means.
+    """
+    if not 1 <= count <= MOST_COPIES_AT_ONCE:
+        raise InventoryRefusedError(
+            _("Add between 1 and %(most)d copies at once.") % {"most": MOST_COPIES_AT_ONCE}
+        )
+    Book.objects.select_for_update(no_key=True).get(pk=book.pk)
+    copies = [
+        Copy(book=book, barcode=barcode, has_generated_barcode=True, **fields)
+        for barcode in make_barcodes(count)
+    ]
+    created: list[Copy] = bulk_create_with_history(copies, Copy, default_user=by)
+    return created
+
+
+@transaction.atomic
+def set_inventory(book: Book, available: int, *, by: "Reader | None") -> None:
+    """Make exactly `available` copies free to lend: add some, or withdraw free ones.
+
+    Of the free ones, those that were never lent and have a barcode of our own making go first.
+    Raises InventoryRefusedError.
+    """
+    if available < 0:
+        raise InventoryRefusedError(_("The inventory cannot be below zero."))
+    Book.objects.select_for_update(no_key=True).get(pk=book.pk)
+    free = list(dispensable(book))
+    if available > len(free):
+        add_copies(book, available - len(free), by=by)
+    for copy in free[: max(len(free) - available, 0)]:
+        set_status(copy, CopyStatus.WITHDRAWN, by=by)
+
+
+def dispensable(book: Book) -> QuerySet[Copy]:
+    """Return the free copies of a book, those that are missed least first."""
+    return (
+        Copy.objects.filter(book=book, status=CopyStatus.AVAILABLE)
+        .annotate(times_lent=Count("loans"))
+        .order_by("times_lent", "-has_generated_barcode", "-id")
+    )
+
+
+def clean_barcode(copy: Copy) -> None:
+    """Raise InventoryRefusedError where a reader's card has this copy's barcode."""
+    if get_user_model().objects.filter(card_number=copy.barcode).exists():
+        raise InventoryRefusedError(
+            _("“%(code)s” is the card number of a reader. Use another barcode.")
+            % {"code": copy.barcode}
+        )

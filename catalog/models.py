@@ -1,0 +1,270 @@
+"""What the library owns: books (titles), copies (pieces), and the record of each import."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
+from django.core.validators import MinValueValidator, RegexValidator
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+from simple_history.models import HistoricalRecords
+
+from catalog import isbn as isbns
+from catalog import text
+
+CODE_VALIDATOR = RegexValidator(
+    r"^[\x21-\x7e]+$", _("Use letters, digits and signs without spaces or accents.")
+)
+
+
+class Cover(models.TextChoices):
+    HARD = "HARD", _("Hard")
+    SOFT = "SOFT", _("Soft")
+
+
+class ItemType(models.Model):
+    """What kind of piece a copy is (book, DVD, reference), for the loan rules."""
+
+    name = models.CharField(_("name"), max_length=60, unique=True)
+
+    class Meta:
+        verbose_name = _("item type")
+        verbose_name_plural = _("item types")
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Book(models.Model):
+    """A title. Its pieces are its copies; `inventory` is counted from them, never stored."""
+
+    title = models.CharField(_("title"), max_length=500)
+    author = models.CharField(
+        _("author"), max_length=1000, blank=True, help_text=_("Several are separated by “;”.")
+    )
+    isbn = models.CharField(
+        _("ISBN"), max_length=13, null=True, blank=True, unique=True, validators=[isbns.validate]
+    )
+    printed_isbn = models.CharField(
+        _("ISBN as printed"),
+        max_length=40,
+        blank=True,
+        help_text=_("An ISBN whose check digit is wrong, as it stands on the book."),
+    )
+    source_id = models.CharField(
+        _("record number"),
+        max_length=100,
+        null=True,
+        blank=True,
+        unique=True,
+        help_text=_("The record's number in the system it came from."),
+    )
+    cover = models.CharField(_("cover"), max_length=4, choices=Cover, default=Cover.SOFT)
+    daily_fee = models.DecimalField(
+        _("daily fee"),
+        max_digits=8,
+        decimal_places=2,
+        default=0,
+        validators=[MinValueValidator(0)],
+        help_text=_("Charged at check-out for each day lent. 0 lends free of charge."),
+    )
+    publisher = models.CharField(_("publisher"), max_length=300, blank=True)
+    published_year = models.SmallIntegerField(_("published"), null=True, blank=True)
+    language = models.CharField(_("language"), max_length=50, blank=True)
+    subjects = models.TextField(_("subjects"), blank=True)
+    call_number = models.CharField(_("call number"), max_length=100, blank=True)
+    identity = models.CharField(max_length=32, editable=False, db_index=True)
+    search_title = models.TextField(editable=False, default="")
+    search_rest = models.TextField(editable=False, default="")
+    created_at = models.DateTimeField(_("added"), db_default=Now(), editable=False)
+    import_run = models.ForeignKey(
+        "catalog.ImportRun",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="books",
+        verbose_name=_("imported by"),
+    )
+
+    history = HistoricalRecords(excluded_fields=["identity", "search_title", "search_rest"])
+    _history_user: AbstractBaseUser | None
+
+    class Meta:
+        verbose_name = _("book")
+        verbose_name_plural = _("books")
+        ordering = ("title", "id")
+        permissions = (
+            ("import_book", _("Can import books")),
+            ("export_book", _("Can export books")),
+        )
+        indexes = (
+            models.Index(fields=("title", "id"), name="book_by_title"),
+            models.Index(fields=("author", "id"), name="book_by_author"),
+            models.Index(fields=("published_year", "id"), name="book_by_year"),
+            models.Index(fields=("language", "id"), name="book_by_language"),
+        )
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(daily_fee__gte=0), name="book_daily_fee_not_negative"
+            ),
+            models.CheckConstraint(condition=~Q(title=""), name="book_has_a_title"),
+            models.CheckConstraint(
+                condition=Q(isbn__isnull=True) | ~Q(isbn=""), name="book_isbn_null_when_absent"
+            ),
+            models.CheckConstraint(
+                condition=Q(source_id__isnull=True) | ~Q(source_id=""),
+                name="book_source_id_null_when_absent",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.title
+
+    def clean(self) -> None:
+        self.normalise()
+
+    def normalise(self) -> None:
+        """Bring the keys to their one form and write the columns that are derived from others.
+
+        Raises ValidationError for an ISBN that is none.
+        """
+        self.isbn = isbns.normalise(self.isbn) if self.isbn else None
+        self.source_id = self.source_id or None
+        self.identity = text.identity(self.title, self.author, self.language, self.published_year)
+        self.search_title, self.search_rest = text.search_columns(self)
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.normalise()
+        super().save(*args, **kwargs)
+
+
+class CopyStatus(models.TextChoices):
+    AVAILABLE = "available", _("Available")
+    ON_LOAN = "on_loan", _("On loan")
+    ON_HOLD_SHELF = "on_hold_shelf", _("On the hold shelf")
+    IN_REPAIR = "in_repair", _("In repair")
+    LOST = "lost", _("Lost")
+    WITHDRAWN = "withdrawn", _("Withdrawn")
+
+
+class Copy(models.Model):
+    """One physical piece with its barcode. `inventory.set_status` alone writes the status."""
+
+    book = models.ForeignKey(Book, models.CASCADE, related_name="copies", verbose_name=_("book"))
+    barcode = models.CharField(
+        _("barcode"), max_length=64, unique=True, validators=[CODE_VALIDATOR]
+    )
+    has_generated_barcode = models.BooleanField(default=False, editable=False)
+    item_type = models.ForeignKey(
+        ItemType, models.PROTECT, null=True, blank=True, verbose_name=_("item type")
+    )
+    status = models.CharField(
+        _("status"),
+        max_length=13,
+        choices=CopyStatus,
+        default=CopyStatus.AVAILABLE,
+        editable=False,
+    )
+    price = models.DecimalField(
+        _("price"),
+        max_digits=8,
+        decimal_places=2,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0)],
+        help_text=_("Charged when the copy is lost."),
+    )
+    note = models.CharField(_("note"), max_length=300, blank=True)
+    acquired_date = models.DateField(_("acquired"), null=True, blank=True)
+    created_at = models.DateTimeField(_("added"), db_default=Now(), editable=False)
+    import_run = models.ForeignKey(
+        "catalog.ImportRun",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="copies",
+        verbose_name=_("imported by"),
+    )
+
+    history = HistoricalRecords()
+    _history_user: AbstractBaseUser | None
+
+    class Meta:
+        verbose_name = _("copy")
+        verbose_name_plural = _("copies")
+        ordering = ("barcode",)
+        permissions = (
+            ("import_copy", _("Can import copies")),
+            ("export_copy", _("Can export copies")),
+        )
+        indexes = (
+            models.Index(fields=("book", "status"), name="copy_by_book_and_status"),
+            models.Index(fields=("status", "id"), name="copy_by_status"),
+        )
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(price__isnull=True) | Q(price__gte=0), name="copy_price_not_negative"
+            ),
+            models.CheckConstraint(condition=~Q(barcode=""), name="copy_has_a_barcode"),
+            models.CheckConstraint(
+                condition=Q(status__in=CopyStatus.values), name="copy_status_known"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.barcode
+
+
+class BarcodeCounter(models.Model):
+    """The next number for a barcode that Carrel makes itself: a single row, id 1."""
+
+    next_number = models.PositiveBigIntegerField(default=1)
+
+
+class ImportRun(models.Model):
+    """One import: who, when, which file, how it was read, what it counted and refused."""
+
+    class Status(models.TextChoices):
+        QUEUED = "queued", _("Waiting")
+        RUNNING = "running", _("Running")
+        DONE = "done", _("Done")
+        REFUSED = "refused", _("Refused")
+        FAILED = "failed", _("Failed")
+
+    kind = models.CharField(_("kind"), max_length=20)
+    status = models.CharField(_("status"), max_length=8, choices=Status, default=Status.QUEUED)
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        related_name="+",
+        verbose_name=_("by"),
+    )
+    file_name = models.CharField(_("file"), max_length=255)
+    file_hash = models.CharField(_("SHA-256 of the file"), max_length=64)
+    options = models.JSONField(_("options"), default=dict)
+    started_at = models.DateTimeField(_("started"), db_default=Now())
+    finished_at = models.DateTimeField(_("finished"), null=True)
+    rows_read = models.PositiveIntegerField(_("read"), default=0)
+    rows_new = models.PositiveIntegerField(_("new"), default=0)
+    rows_changed = models.PositiveIntegerField(_("changed"), default=0)
+    rows_unchanged = models.PositiveIntegerField(_("unchanged"), default=0)
+    rows_wrong = models.PositiveIntegerField(_("wrong"), default=0)
+    errors = models.JSONField(
+        _("errors"), default=list, help_text=_("Line, column, value and reason of each wrong row.")
+    )
+    warnings = models.JSONField(_("warnings"), default=list)
+    message = models.TextField(_("result"), blank=True)
+
+    class Meta:
+        verbose_name = _("import")
+        verbose_name_plural = _("imports")
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.file_name}"

@@ -1,0 +1,267 @@
+"""Why not: everything that stands against lending a copy, renewing a loan or placing a hold."""
+
+from datetime import date
+from decimal import Decimal
+
+from django.db.models import Exists, OuterRef, Q, Sum
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from billing import charges
+from billing.models import Charge, ChargeKind
+from catalog.models import Book, Copy, CopyStatus
+from circulation import fines, rules
+from circulation.models import Hold, HoldStatus, Loan, LoanPolicy, LoanQuerySet, Reader
+from circulation.refusals import Block, RefusedError
+
+LEND_FOR_TODAY_PERMISSION = "circulation.lend_for_today"
+
+
+def rule_for(
+    reader: Reader, item_type_id: int | None, *, refusal: type[RefusedError]
+) -> LoanPolicy:
+    """Return the policy that applies; raise `refusal` where staff have left none that does."""
+    try:
+        return rules.applicable(category_id=reader.category_id, item_type_id=item_type_id)[0]
+    except rules.NoPolicyError as missing:
+        raise refusal([Block("no_policy", str(missing))]) from missing
+
+
+def against_reader(reader: Reader, *, on: date) -> list[Block]:
+    """Return what stands against the reader, whatever it is that he or she wants."""
+    found = []
+    if not reader.is_active:
+        found.append(Block("reader_inactive", _("This reader's account is switched off.")))
+    if reader.is_expired(on=on):
+        found.append(
+            Block(
+                "reader_expired",
+                _("The card expired on %(date)s. Extend it on the reader's page.")
+                % {"date": reader.expiry_date},
+                is_overridable=True,
+            )
+        )
+    if reader.is_blocked:
+        found.append(
+            Block(
+                "reader_blocked",
+                _("The reader is blocked: %(reason)s") % {"reason": reader.block_reason},
+                is_overridable=True,
+            )
+        )
+    return found
+
+
+def against_debt(reader: Reader, rule: LoanPolicy, *, on: date) -> list[Block]:
+    if rule.debt_limit is None:
+        return []
+    debt = debt_that_counts(reader, on=on)
+    if debt <= rule.debt_limit:
+        return []
+    return [
+        Block(
+            "unpaid_charges",
+            _("The reader owes %(debt)s; more than %(limit)s stops lending.")
+            % {"debt": debt, "limit": rule.debt_limit},
+            is_overridable=True,
+        )
+    ]
+
+
+def debt_that_counts(reader: Reader, *, on: date) -> Decimal:
+    """Return the debt that lending looks at, with overdue fines grown up to `on`.
+
+    The lending fee of a loan that is still out and not overdue does not count, or the second book
+    of a visit would be refused.
+    """
+    fee_not_due_yet = Q(
+        kind=ChargeKind.PAYMENT,
+        loan__isnull=False,
+        loan__actual_return_date__isnull=True,
+        loan__lost_date__isnull=True,
+        loan__expected_return_date__gte=on,
+    )
+    counting = Charge.objects.filter(reader=reader).exclude(
+        pk__in=Charge.objects.filter(fee_not_due_yet, reader=reader).values("pk")
+    )
+    written = counting.with_owed().aggregate(total=Sum("owed"))["total"] or charges.ZERO
+    return written + fines.growth(reader, on=on)
+
+
+def against_number_of_loans(reader: Reader, rule: LoanPolicy) -> list[Block]:
+    """A policy for one item type counts the loans of that type, any other counts all."""
+    loans = loans_that_count(reader)
+    if rule.item_type_id is not None:
+        loans = loans.filter(copy__item_type=rule.item_type_id)
+    count = loans.count()
+    if count < rule.max_loans:
+        return []
+    return [
+        Block(
+            "too_many_loans",
+            ngettext(
+                "The reader has %(count)d loan; %(most)d may be out at once.",
+                "The reader has %(count)d loans; %(most)d may be out at once.",
+                count,
+            )
+            % {"count": count, "most": rule.max_loans},
+            is_overridable=True,
+        )
+    ]
+
+
+def loans_that_count(reader: Reader) -> LoanQuerySet:
+    """Return the open loans, and the lost ones until the copy is found or the debt settled."""
+    unsettled = Charge.objects.open().filter(loan=OuterRef("pk"), kind=ChargeKind.LOST)
+    return Loan.objects.unreturned().filter(
+        Q(lost_date__isnull=True) | Exists(unsettled), reader=reader
+    )
+
+
+def against_copy(copy: Copy, reader: Reader) -> list[Block]:
+    """Return what stands against lending this copy at all. Holds are asked separately."""
+    match copy.status:
+        case CopyStatus.ON_LOAN:
+            return [_on_loan(copy, reader)]
+        case CopyStatus.WITHDRAWN:
+            message = _("This copy is withdrawn. Put it back into circulation on the book's page.")
+            return [Block("copy_withdrawn", message)]
+        case CopyStatus.LOST:
+            message = _("This copy is marked lost. Take it back in return mode first.")
+            return [Block("copy_lost", message)]
+        case CopyStatus.IN_REPAIR:
+            message = _("This copy is in repair. Mark it available on the book's page first.")
+            return [Block("copy_in_repair", message)]
+    return []
+
+
+def _on_loan(copy: Copy, reader: Reader) -> Block:
+    loan = Loan.objects.open().filter(copy=copy).first()
+    if loan is not None and loan.reader_id == reader.pk:
+        return Block(
+            "already_borrowed",
+            _("This reader has this copy already, due %(due)s. It can be renewed.")
+            % {"due": loan.expected_return_date},
+        )
+    return Block("copy_on_loan", _("This copy is already on loan. Take it back first."))
+
+
+def against_holds(copy: Copy, reader: Reader) -> list[Block]:
+    """Return whether other readers come first for this copy.
+
+    They do where it lies on the hold shelf for one of them, or where at least as many of them wait
+    ahead of this reader as there are free copies.
+    """
+    ready = Hold.objects.ready().filter(copy=copy).select_related("reader").first()
+    if ready is not None and ready.reader_id != reader.pk:
+        message = _("This copy is on the hold shelf for %(reader)s until %(until)s.") % {
+            "reader": ready.reader,
+            "until": ready.pickup_until,
+        }
+        return [Block("held_for_others", message, is_overridable=True)]
+    own = Hold.objects.active().filter(book=copy.book_id, reader=reader).first()
+    if own is not None and own.status == HoldStatus.READY:
+        return []
+    ahead = waiting_ahead(copy.book_id, own)
+    if ahead and ahead >= free_copies(copy.book_id):
+        message = ngettext(
+            "%(count)d reader waits for this book and comes first.",
+            "%(count)d readers wait for this book and come first.",
+            ahead,
+        ) % {"count": ahead}
+        return [Block("held_for_others", message, is_overridable=True)]
+    return []
+
+
+def waiting_ahead(book_id: int, own: Hold | None) -> int:
+    """Count the waiting holds of a book before `own`, or all of them where there is none."""
+    queue = Hold.objects.waiting().filter(book=book_id)
+    if own is not None:
+        queue = queue.filter(
+            Q(placed_at__lt=own.placed_at) | Q(placed_at=own.placed_at, pk__lt=own.pk)
+        )
+    return queue.count()
+
+
+def free_copies(book_id: int) -> int:
+    return Copy.objects.filter(book=book_id, status=CopyStatus.AVAILABLE).count()
+
+
+def against_chosen_date(due: date | None, *, on: date, by: Reader | None) -> list[Block]:
+    """Return whether staff may choose this due date: not the past, and today only by permission."""
+    if due is None or due > on:
+        return []
+    if due < on:
+        return [Block("due_in_past", _("The due date %(due)s is in the past.") % {"due": due})]
+    if by is not None and not by.has_perm(LEND_FOR_TODAY_PERMISSION):
+        return [Block("due_today", _("You may not lend for the same day. Choose a later date."))]
+    return []
+
+
+def against_check_out(
+    reader: Reader,
+    copy: Copy,
+    rule: LoanPolicy,
+    *,
+    due: date | None,
+    on: date,
+    by: Reader | None,
+) -> list[Block]:
+    """Return all reasons against lending this copy to this reader, hard ones first."""
+    if about_copy := against_copy(copy, reader):
+        return [*about_copy, *against_reader(reader, on=on)]
+    found = [
+        *against_chosen_date(due, on=on, by=by),
+        *against_reader(reader, on=on),
+        *against_number_of_loans(reader, rule),
+        *against_debt(reader, rule, on=on),
+        *against_holds(copy, reader),
+    ]
+    return sorted(found, key=lambda block: block.is_overridable)
+
+
+def against_renewal(
+    loan: Loan,
+    rule: LoanPolicy,
+    *,
+    due: date | None,
+    on: date,
+    by: Reader | None,
+) -> list[Block]:
+    """Return all reasons against renewing: as at check-out, but for the number of loans."""
+    found = [
+        *against_chosen_date(due, on=on, by=by),
+        *against_reader(loan.reader, on=on),
+        *against_debt(loan.reader, rule, on=on),
+    ]
+    if loan.renewals >= loan.max_renewals:
+        message = _("All renewals of this loan are used: %(count)d of %(most)d.") % {
+            "count": loan.renewals,
+            "most": loan.max_renewals,
+        }
+        found.append(Block("too_many_renewals", message, is_overridable=True))
+    waiting = waiting_ahead(loan.copy.book_id, None)
+    if waiting > free_copies(loan.copy.book_id):
+        message = _("Others wait for this book and no copy is free. It must come back.")
+        found.append(Block("held_for_others", message, is_overridable=True))
+    return sorted(found, key=lambda block: block.is_overridable)
+
+
+def against_hold(book: Book, reader: Reader, rule: LoanPolicy, *, on: date) -> list[Block]:
+    """Return all reasons against placing a hold; none of them can be overridden."""
+    found = against_reader(reader, on=on)
+    if Hold.objects.active().filter(book=book, reader=reader).exists():
+        found.append(Block("already_on_hold", _("This reader has a hold on this book already.")))
+    if Loan.objects.open().filter(copy__book=book, reader=reader).exists():
+        found.append(Block("already_borrowed", _("This reader has this book on loan.")))
+    if Hold.objects.active().filter(reader=reader).count() >= rule.max_holds:
+        message = ngettext(
+            "Only %(most)d hold is allowed at once.",
+            "Only %(most)d holds are allowed at once.",
+            rule.max_holds,
+        ) % {"most": rule.max_holds}
+        found.append(Block("too_many_holds", message))
+    gone = (CopyStatus.WITHDRAWN, CopyStatus.LOST)
+    if not Copy.objects.filter(book=book).exclude(status__in=gone).exists():
+        found.append(Block("no_copy_to_wait_for", _("The library has no copy of this book left.")))
+    return found

@@ -1,0 +1,103 @@
+"""Fines: what a late loan costs today, and the nightly job that writes it down."""
+
+from datetime import date
+from decimal import Decimal
+
+from django.db import transaction
+from django.db.models import F, Q, QuerySet
+
+from billing import charges
+from billing.models import Charge, ChargeKind
+from circulation import policy, rules
+from circulation.models import Loan, Reader
+
+BATCH = 200
+
+
+def quote(loan: Loan, *, on: date, calendar: policy.Calendar | None = None) -> policy.Fine:
+    """Return the fine for the loan's present due date if it came back on `on`.
+
+    The cap is for all the fines of one loan together, so earlier ones are taken off it.
+    """
+    if on <= loan.expected_return_date:
+        return policy.not_late()
+    cap = loan.fine_cap
+    if cap is not None and loan.renewals:
+        cap = max(cap - charges.fined_for_other_due_dates(loan), charges.ZERO)
+    return policy.fine(
+        due=loan.expected_return_date,
+        returned=on,
+        terms=policy.FineTerms(loan.fine_per_day, loan.grace_days, cap),
+        calendar=calendar or rules.calendar(),
+    )
+
+
+def assess(
+    loan: Loan,
+    *,
+    on: date,
+    is_final: bool,
+    by: Reader | None = None,
+    calendar: policy.Calendar | None = None,
+) -> Charge | None:
+    """Write down the fine of a loan that the caller has locked, as of the date `on`."""
+    fine = quote(loan, on=on, calendar=calendar)
+    return charges.assess_fine(
+        loan,
+        fine.amount,
+        description=fine.explanation,
+        on=on,
+        is_final=is_final,
+        by=by,
+    )
+
+
+def growth(reader: Reader, *, on: date) -> Decimal:
+    """Return by how much the reader's fines have grown since the accrual job last ran."""
+    total = charges.ZERO
+    calendar = None
+    for loan in Loan.objects.overdue(on=on).filter(reader=reader):
+        calendar = calendar or rules.calendar()
+        written = (
+            loan.charges.filter(kind=ChargeKind.FINE, due_date=loan.expected_return_date)
+            .values_list("amount", flat=True)
+            .first()
+        ) or charges.ZERO
+        total += max(quote(loan, on=on, calendar=calendar).amount - written, charges.ZERO)
+    return total
+
+
+def accrue(*, on: date) -> int:
+    """Bring the fines of all loans overdue on `on` up to that date; return how many were looked at.
+
+    Safe to run twice, late, or after days off: a fine is computed anew from the due date, never
+    added to, and one that is computed up to `on` already is left alone.
+    """
+    calendar = rules.calendar()
+    seen = 0
+    last = 0
+    while batch := list(_stale(on).filter(pk__gt=last).values_list("pk", flat=True)[:BATCH]):
+        for pk in batch:
+            seen += _accrue_one(pk, on=on, calendar=calendar)
+        last = batch[-1]
+    return seen
+
+
+def _stale(on: date) -> QuerySet[Loan]:
+    done = Q(
+        charges__kind=ChargeKind.FINE,
+        charges__due_date=F("expected_return_date"),
+        charges__assessed_date__gte=on,
+    )
+    current = Loan.objects.overdue(on=on).filter(done).values("pk")
+    return Loan.objects.overdue(on=on).exclude(pk__in=current).order_by("pk")
+
+
+@transaction.atomic
+def _accrue_one(pk: int, *, on: date, calendar: policy.Calendar) -> bool:
+    """One short transaction per loan, so that the desk never waits for the job."""
+    loan = Loan.objects.select_for_update(no_key=True).get(pk=pk)
+    if not loan.is_overdue(on=on):
+        return False
+    assess(loan, on=on, is_final=False, calendar=calendar)
+    return True

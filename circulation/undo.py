@@ -1,0 +1,124 @@
+"""Undo: the last act on a loan is taken back, with its money, on the day it was done."""
+
+from datetime import date
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from billing import charges
+from billing.models import Charge, ChargeKind
+from catalog import inventory
+from catalog.models import Book, Copy, CopyStatus
+from circulation import fines, holds
+from circulation.models import DeskAct, Hold, HoldStatus, Loan, Reader
+from circulation.refusals import Block, RefusedError
+
+
+class UndoRefusedError(RefusedError):
+    """The act stands: too much has happened since."""
+
+
+@transaction.atomic
+def undo(act: DeskAct, *, by: Reader | None = None, on: date | None = None) -> Loan:
+    """Take back a check-out, check-in, renewal or loss. Raises UndoRefusedError."""
+    on = on or timezone.localdate()
+    copy, loan, act = _lock(act)
+    _refuse_if_overtaken(act, on=on)
+    match act.kind:
+        case DeskAct.Kind.CHECK_OUT:
+            _undo_check_out(act, loan, copy, on=on, by=by)
+        case DeskAct.Kind.CHECK_IN:
+            _undo_check_in(act, loan, copy, on=on, by=by)
+        case DeskAct.Kind.RENEW:
+            _undo_renewal(act, loan, on=on, by=by)
+        case DeskAct.Kind.MARK_LOST:
+            _undo_loss(loan, copy, on=on, by=by)
+    loan._history_user = by
+    loan.save()
+    act.undone_at = timezone.now()
+    act.save(update_fields=["undone_at"])
+    return loan
+
+
+def _lock(act: DeskAct) -> tuple[Copy, Loan, DeskAct]:
+    copy = Copy.objects.get(pk=act.loan.copy_id)
+    Book.objects.select_for_update(no_key=True).get(pk=copy.book_id)
+    Reader.objects.select_for_update(no_key=True).get(pk=act.loan.reader_id)
+    copy = Copy.objects.select_for_update(no_key=True).get(pk=copy.pk)
+    loan = (
+        Loan.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("reader")
+        .get(pk=act.loan_id)
+    )
+    return copy, loan, DeskAct.objects.select_for_update(no_key=True).get(pk=act.pk)
+
+
+def _refuse_if_overtaken(act: DeskAct, *, on: date) -> None:
+    if act.undone_at is not None:
+        raise UndoRefusedError([Block("undone_already", _("This was undone already."))])
+    if act.date != on:
+        message = _("Only an act of today can be undone. Take the copy back or renew instead.")
+        raise UndoRefusedError([Block("undo_too_late", message)])
+    later = DeskAct.objects.filter(loan__copy=act.loan.copy_id, pk__gt=act.pk, undone_at=None)
+    if later.exists():
+        message = _("Something else was done with this copy since; undo that first.")
+        raise UndoRefusedError([Block("undo_overtaken", message)])
+
+
+def _undo_check_out(act: DeskAct, loan: Loan, copy: Copy, *, on: date, by: Reader | None) -> None:
+    loan.undone_at = timezone.now()
+    loan.actual_return_date = loan.borrow_date
+    for fee in Charge.objects.filter(loan=loan):
+        charges.void(fee, by=by, reason=_("The check-out was undone."))
+    hold = Hold.objects.filter(pk=act.before.get("hold")).first()
+    if hold is None:
+        inventory.set_status(copy, CopyStatus.AVAILABLE, by=by)
+        return
+    hold.closed_at = None
+    if act.before["hold_was_ready_with"] == copy.pk:
+        hold.status = HoldStatus.READY
+        hold.pickup_until = date.fromisoformat(act.before["pickup_until"])
+        holds.save(hold, by)
+        inventory.set_status(copy, CopyStatus.ON_HOLD_SHELF, by=by)
+    else:
+        holds.back_to_queue(hold, by=by)
+        inventory.set_status(copy, CopyStatus.AVAILABLE, by=by)
+
+
+def _undo_check_in(act: DeskAct, loan: Loan, copy: Copy, *, on: date, by: Reader | None) -> None:
+    if copy.status == CopyStatus.ON_HOLD_SHELF and act.before.get("hold"):
+        holds.back_to_queue(Hold.objects.get(copy=copy, status=HoldStatus.READY), by=by)
+    elif copy.status != CopyStatus.AVAILABLE:
+        message = _("The copy is marked: %(status)s. Put that right first.") % {
+            "status": copy.get_status_display()
+        }
+        raise UndoRefusedError([Block("undo_overtaken", message)])
+    loan.actual_return_date = None
+    loan.taken_back_by = None
+    inventory.set_status(copy, CopyStatus.ON_LOAN, by=by)
+    _grow_again(loan, on=on, by=by)
+
+
+def _undo_renewal(act: DeskAct, loan: Loan, *, on: date, by: Reader | None) -> None:
+    for fee in Charge.objects.filter(loan=loan, kind=ChargeKind.PAYMENT).exclude(
+        pk__in=act.before["charges"]
+    ):
+        charges.void(fee, by=by, reason=_("The renewal was undone."))
+    loan.expected_return_date = date.fromisoformat(act.before["due"])
+    loan.notification_sent = act.before["notification_sent"]
+    loan.renewals -= 1
+    _grow_again(loan, on=on, by=by)
+
+
+def _undo_loss(loan: Loan, copy: Copy, *, on: date, by: Reader | None) -> None:
+    for charge in Charge.objects.filter(loan=loan, kind=ChargeKind.LOST):
+        charges.void(charge, by=by, reason=_("Marking it lost was undone."))
+    loan.lost_date = None
+    inventory.set_status(copy, CopyStatus.ON_LOAN, by=by)
+    _grow_again(loan, on=on, by=by)
+
+
+def _grow_again(loan: Loan, *, on: date, by: Reader | None) -> None:
+    """The loan is open again, so its fine grows on, from what it comes to on `on`."""
+    fines.assess(loan, on=on, is_final=False, by=by)

@@ -1,0 +1,94 @@
+"""The cast and the stock of the tests: readers, staff, books and copies with sensible defaults."""
+
+from datetime import date, datetime
+from itertools import count
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.contrib.auth.models import Group, Permission
+
+from catalog.models import Book, Copy
+from circulation.models import ClosedDay, ClosedWeekday, LoanPolicy, Reader, Weekday
+
+WARSAW = ZoneInfo("Europe/Warsaw")
+MONDAY = date(2026, 3, 2)
+_numbers = count(1)
+
+
+def march(day: int) -> date:
+    """A date in March 2026, in which the 2nd is a Monday."""
+    return date(2026, 3, day)
+
+
+def noon(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, 12, tzinfo=WARSAW)
+
+
+def make_book(title: str = "Solaris", **fields: Any) -> Book:
+    fields.setdefault("author", "Lem, Stanisław")
+    return Book.objects.create(title=title, **fields)
+
+
+def make_copy(book: Book | None = None, **fields: Any) -> Copy:
+    fields.setdefault("barcode", f"B{next(_numbers):05d}")
+    return Copy.objects.create(book=book or make_book(), **fields)
+
+
+def make_reader(first_name: str = "Anna", **fields: Any) -> Reader:
+    number = next(_numbers)
+    fields.setdefault("last_name", "Nowak")
+    fields.setdefault("card_number", f"R{number:05d}")
+    fields.setdefault("email", f"{first_name.lower()}.{number}@example.org")
+    password = fields.pop("password", None)
+    reader = Reader(first_name=first_name, **fields)
+    reader.set_password(password)
+    reader.save()
+    return reader
+
+
+def make_staff(first_name: str = "Maria", *, permissions: tuple[str, ...] = (), **fields: Any) -> Reader:
+    """A member of staff with exactly these permissions, as "circulation.check_out"."""
+    staff = make_reader(first_name, is_staff=True, **fields)
+    for permission in permissions:
+        app, codename = permission.split(".")
+        staff.user_permissions.add(
+            Permission.objects.get(content_type__app_label=app, codename=codename)
+        )
+    return staff
+
+
+def make_member(role: str, **fields: Any) -> Reader:
+    """A member of staff in one of the roles: Librarian, Assistant, Cashier, Auditor."""
+    staff = make_staff(role, **fields)
+    staff.groups.add(Group.objects.get(name=role))
+    return staff
+
+
+def set_policy(**fields: Any) -> LoanPolicy:
+    """Make the rule for everybody that of the case files, with these differences."""
+    rule = LoanPolicy.objects.get(category=None, item_type=None)
+    case_file_terms: dict[str, Any] = {
+        "loan_days": 14,
+        "max_loans": 5,
+        "max_renewals": 2,
+        "grace_days": 2,
+        "fine_factor": None,
+        "fine_per_day": "0.50",
+        "fine_cap": "10.00",
+        "debt_limit": "5.00",
+        "hold_shelf_days": 7,
+    }
+    for name, value in {**case_file_terms, **fields}.items():
+        setattr(rule, name, value)
+    rule.full_clean()
+    rule.save()
+    rule.refresh_from_db()
+    return rule
+
+
+def close_on(*days: date | Weekday) -> None:
+    for day in days:
+        if isinstance(day, date):
+            ClosedDay.objects.create(date=day)
+        else:
+            ClosedWeekday.objects.create(weekday=day)

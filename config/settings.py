@@ -5,7 +5,6 @@ SQLite, with the database as job queue.
 """
 
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,6 @@ if not DEMO:
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY", default="")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
-TESTING = "pytest" in sys.modules
 
 MIN_SECRET_LENGTH = 50
 HOW_TO_MAKE_A_KEY = (
@@ -181,15 +179,10 @@ STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "config" / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {
-        "BACKEND": (
-            "django.contrib.staticfiles.storage.StaticFilesStorage"
-            if DEBUG or DEMO or TESTING
-            else "whitenoise.storage.CompressedManifestStaticFilesStorage"
-        )
-    },
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
-WHITENOISE_USE_FINDERS = DEBUG or DEMO
+# Before `collectstatic` has run, the files are served from where they are.
+WHITENOISE_USE_FINDERS = not STATIC_ROOT.exists()
 MEDIA_ROOT = env.path("MEDIA_ROOT", default=str(BASE_DIR / "media"))
 
 IMPORT_EXPORT_IMPORT_PERMISSION_CODE = "import"

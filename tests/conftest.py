@@ -1,0 +1,56 @@
+"""What every test run needs: a database file per worker, and no silent skipping in CI."""
+
+import os
+import shutil
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import connection
+
+# Playwright keeps an event loop running in the process; Django would refuse the ORM beside it.
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+
+def find_chromium() -> str | None:
+    """Return the path of the system's Chromium, or None where there is none."""
+    return next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what this machine cannot run, or fail it where CARREL_REQUIRE_... asks for it."""
+    if item.get_closest_marker("postgres") and connection.vendor != "postgresql":
+        _skip_or_fail("POSTGRES", "needs PostgreSQL: set DATABASE_URL=postgres://...")
+    if item.get_closest_marker("browser") and not find_chromium():
+        _skip_or_fail("BROWSER", f"needs one of {', '.join(CHROMIUM_NAMES)} on the PATH")
+
+
+def _skip_or_fail(what: str, reason: str) -> None:
+    if os.environ.get(f"CARREL_REQUIRE_{what}"):
+        pytest.fail(f"CARREL_REQUIRE_{what} is set, and this test {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Put SQLite's test database in a file: one in memory has no WAL and no second process."""
+    database = settings.DATABASES["default"]
+    if database["ENGINE"] == "django.db.backends.sqlite3":
+        folder = tmp_path_factory.mktemp("database")
+        database["TEST"]["NAME"] = str(folder / "carrel.sqlite3")
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    """Drive the system's Chromium, offline; its sandbox cannot start as root."""
+    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+    return {
+        **browser_type_launch_args,
+        "executable_path": find_chromium(),
+        "args": ["--disable-background-networking", "--disable-component-update", *sandbox],
+    }

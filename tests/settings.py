@@ -1,0 +1,25 @@
+"""The settings of tests and type checks: Carrel's own, whatever a developer's `.env` says."""
+
+import os
+
+# Child processes inherit these. DATABASE_URL is left alone: it chooses the database to test on.
+os.environ.update(
+    ALLOWED_HOSTS="testserver,localhost,127.0.0.1",
+    BEHIND_PROXY="false",
+    CSRF_TRUSTED_ORIGINS="",
+    CURRENCY="USD",
+    DEBUG="false",
+    LANGUAGE_CODE="en",
+    REDIS_URL="",
+    SECRET_KEY="only-for-tests-" + "0123456789" * 4,
+    SECURE_SSL_REDIRECT="false",
+    SITE_URL="http://testserver",
+    TIME_ZONE="UTC",
+)
+
+from config.settings import *
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# Static files come straight from their sources: there is no `collectstatic` before a test.
+WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = True
+STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}

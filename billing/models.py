@@ -58,7 +58,7 @@ class Charge(models.Model):
     )
     kind = models.CharField(_("kind"), max_length=7, choices=ChargeKind)
     amount = models.DecimalField(
-        _("amount"), max_digits=10, decimal_places=2, validators=[MinValueValidator(0)]
+        _("amount"), max_digits=12, decimal_places=2, validators=[MinValueValidator(0)]
     )
     description = models.CharField(_("description"), max_length=500, blank=True)
     due_date = models.DateField(
@@ -134,7 +134,7 @@ class Adjustment(models.Model):
         Charge, models.PROTECT, related_name="adjustments", verbose_name=_("charge")
     )
     kind = models.CharField(_("kind"), max_length=7, choices=AdjustmentKind)
-    amount = models.DecimalField(_("amount"), max_digits=10, decimal_places=2)
+    amount = models.DecimalField(_("amount"), max_digits=12, decimal_places=2)
     by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         models.PROTECT,

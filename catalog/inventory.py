@@ -112,12 +112,3 @@ def dispensable(book: Book) -> QuerySet[Copy]:
         .annotate(times_lent=Count("loans"))
         .order_by("times_lent", "-has_generated_barcode", "-id")
     )
-
-
-def clean_barcode(copy: Copy) -> None:
-    """Raise InventoryRefusedError where a reader's card has this copy's barcode."""
-    if get_user_model().objects.filter(card_number=copy.barcode).exists():
-        raise InventoryRefusedError(
-            _("“%(code)s” is the card number of a reader. Use another barcode.")
-            % {"code": copy.barcode}
-        )

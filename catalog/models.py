@@ -3,7 +3,9 @@
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
+from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
@@ -218,6 +220,13 @@ class Copy(models.Model):
 
     def __str__(self) -> str:
         return self.barcode
+
+    def clean(self) -> None:
+        """Barcodes and card numbers are one namespace, because one field at the desk scans both."""
+        if get_user_model().objects.filter(card_number=self.barcode).exists():
+            raise ValidationError(
+                {"barcode": _("A reader's card has this number. Use another barcode.")}
+            )
 
 
 class BarcodeCounter(models.Model):

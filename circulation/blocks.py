@@ -1,6 +1,6 @@
 """Why not: everything that stands against lending a copy, renewing a loan or placing a hold."""
 
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 from django.db.models import Exists, OuterRef, Q, Sum
@@ -15,6 +15,7 @@ from circulation.models import Hold, HoldStatus, Loan, LoanPolicy, LoanQuerySet,
 from circulation.refusals import Block, RefusedError
 
 LEND_FOR_TODAY_PERMISSION = "circulation.lend_for_today"
+LONGEST_LOAN = timedelta(days=2 * 366)
 
 
 def rule_for(
@@ -189,6 +190,9 @@ def free_copies(book_id: int) -> int:
 
 def against_chosen_date(due: date | None, *, on: date, by: Reader | None) -> list[Block]:
     """Return whether staff may choose this due date: not the past, and today only by permission."""
+    if due is not None and due > on + LONGEST_LOAN:
+        message = _("The due date %(due)s is more than two years ahead. Check the year.")
+        return [Block("due_too_far", message % {"due": due})]
     if due is None or due > on:
         return []
     if due < on:

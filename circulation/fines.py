@@ -89,8 +89,8 @@ def _stale(on: date) -> QuerySet[Loan]:
         charges__due_date=F("expected_return_date"),
         charges__assessed_date__gte=on,
     )
-    current = Loan.objects.overdue(on=on).filter(done).values("pk")
-    return Loan.objects.overdue(on=on).exclude(pk__in=current).order_by("pk")
+    finable = Loan.objects.overdue(on=on).filter(fine_per_day__gt=0)
+    return finable.exclude(pk__in=finable.filter(done).values("pk")).order_by("pk")
 
 
 @transaction.atomic

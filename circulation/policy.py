@@ -190,7 +190,7 @@ def _not_counted(due: date, returned: date, calendar: Calendar) -> list[str]:
     weekdays = calendar.closed_weekdays_between(after=due, until=returned)
     days = calendar.closed_dates_between(after=due, until=returned)
     names = [str(dates.WEEKDAYS[day]) for day in weekdays] + [day.isoformat() for day in days[:3]]
-    if len(days) > 3:  # noqa: PLR2004 - more dates than a librarian reads in one line
+    if len(days) > 3:
         names.append(_("%(count)d more closed days") % {"count": len(days) - 3})
     return [_("%(days)s not counted") % {"days": ", ".join(names)}] if names else []
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from django.core.exceptions import ValidationError
-from django.core.validators import MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce
@@ -36,7 +36,7 @@ class LoanPolicy(models.Model):
         help_text=_("Empty: copies of any type."),
     )
     loan_days = models.PositiveSmallIntegerField(
-        _("loan days"), default=14, validators=[MinValueValidator(1)]
+        _("loan days"), default=14, validators=[MinValueValidator(1), MaxValueValidator(732)]
     )
     max_loans = models.PositiveSmallIntegerField(_("loans at once"), default=5)
     max_holds = models.PositiveSmallIntegerField(_("holds at once"), default=3)
@@ -91,7 +91,9 @@ class LoanPolicy(models.Model):
         help_text=_("Used where the copy has no price of its own."),
     )
     hold_shelf_days = models.PositiveSmallIntegerField(
-        _("days on the hold shelf"), default=7, validators=[MinValueValidator(1)]
+        _("days on the hold shelf"),
+        default=7,
+        validators=[MinValueValidator(1), MaxValueValidator(366)],
     )
 
     history = HistoricalRecords()

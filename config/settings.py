@@ -189,7 +189,6 @@ IMPORT_EXPORT_IMPORT_PERMISSION_CODE = "import"
 IMPORT_EXPORT_EXPORT_PERMISSION_CODE = "export"
 IMPORT_EXPORT_SKIP_ADMIN_LOG = True
 
-# Job payloads and audit rows name their reasons; a person's name or card never goes into a log line.
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

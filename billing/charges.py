@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from circulation.models import Loan, Reader
 
 ZERO = Decimal("0.00")
+LONGEST_REASON = 300
 
 
 class AdjustmentRefusedError(Exception):
@@ -139,17 +140,19 @@ def _take_off(
     reason: str,
 ) -> Adjustment:
     locked = Charge.objects.select_for_update().get(pk=charge.pk)
-    reason = reason.strip()
+    reason = reason.strip()[:LONGEST_REASON]
     left = owed(locked)
     if not reason:
         raise AdjustmentRefusedError(_("Give a reason: it is kept with the charge."))
-    if not amount.is_finite() or amount <= 0 or amount != round(amount, 2):
+    if not amount.is_finite() or amount <= 0:
         raise AdjustmentRefusedError(_("Give an amount above zero, in whole cents."))
     if amount > left:
         raise AdjustmentRefusedError(
             _("Only %(left)s is left of this charge; %(amount)s cannot be taken off.")
             % {"left": left, "amount": amount}
         )
+    if amount != round(amount, 2):
+        raise AdjustmentRefusedError(_("Give an amount above zero, in whole cents."))
     adjustment = Adjustment(charge=locked, kind=kind, amount=amount, by=by, reason=reason)
     adjustment._history_user = by
     adjustment.save()

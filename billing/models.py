@@ -7,7 +7,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import DecimalField, F, OuterRef, Q, Subquery, Sum, Value
-from django.db.models.functions import Coalesce, Now
+from django.db.models.functions import Coalesce, Now, Round
 from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
@@ -23,7 +23,10 @@ class ChargeKind(models.TextChoices):
 
 class ChargeQuerySet(models.QuerySet["Charge"]):
     def with_owed(self) -> "ChargeQuerySet":
-        """Annotate `adjusted` and `owed` (amount less adjustments), in the site's currency."""
+        """Annotate `adjusted` and `owed` (amount less adjustments), in the site's currency.
+
+        Rounded, because SQLite sums in floating point: 0.80 - (0.10 + 0.70) must be nothing.
+        """
         adjusted = (
             Adjustment.objects.filter(charge=OuterRef("pk"))
             .order_by()
@@ -32,7 +35,7 @@ class ChargeQuerySet(models.QuerySet["Charge"]):
         )
         return self.annotate(
             adjusted=Coalesce(Subquery(adjusted, output_field=MONEY), NOTHING)
-        ).annotate(owed=F("amount") - F("adjusted"))
+        ).annotate(owed=Round(F("amount") - F("adjusted"), 2, output_field=MONEY))
 
     def open(self) -> "ChargeQuerySet":
         """Charges on which something is still owed."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Count, QuerySet
 from django.utils.translation import gettext as _
@@ -86,6 +87,23 @@ def add_copies(book: Book, count: int, *, by: "Reader | None", **fields: Any) ->
     ]
     created: list[Copy] = bulk_create_with_history(copies, Copy, default_user=by)
     return created
+
+
+@transaction.atomic
+def add_copy(book: Book, barcode: str, *, by: "Reader | None") -> Copy:
+    """Add one available copy that has its barcode already.
+
+    Raises InventoryRefusedError for a barcode that is taken, or that is none.
+    """
+    Book.objects.select_for_update(no_key=True).get(pk=book.pk)
+    copy = Copy(book=book, barcode=barcode)
+    try:
+        copy.full_clean()
+    except ValidationError as error:
+        raise InventoryRefusedError(" ".join(error.messages)) from error
+    copy._history_user = by
+    copy.save()
+    return copy
 
 
 @transaction.atomic

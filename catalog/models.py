@@ -234,6 +234,9 @@ class BarcodeCounter(models.Model):
 
     next_number = models.PositiveBigIntegerField(default=1)
 
+    def __str__(self) -> str:
+        return str(self.next_number)
+
 
 class ImportRun(models.Model):
     """One import: who, when, which file, how it was read, what it counted and refused."""
@@ -268,6 +271,12 @@ class ImportRun(models.Model):
         _("errors"), default=list, help_text=_("Line, column, value and reason of each wrong row.")
     )
     warnings = models.JSONField(_("warnings"), default=list)
+    error_file = models.BinaryField(null=True, help_text=_("The wrong rows as gzipped CSV."))
+    is_searchable = models.BooleanField(
+        default=True,
+        editable=False,
+        help_text=_("Whether the search columns of its books are written: see search_columns.py."),
+    )
     message = models.TextField(_("result"), blank=True)
 
     class Meta:

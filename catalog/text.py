@@ -21,9 +21,9 @@ def fold(raw: str) -> str:
     """Return lower-case words without accents, separated by single spaces: “Łódź!” is “lodz”."""
     if raw.isascii():
         return NOT_A_WORD.sub(" ", raw.lower()).strip()
-    decomposed = unicodedata.normalize("NFKD", raw.casefold().translate(UNDECOMPOSED))
+    decomposed = unicodedata.normalize("NFKD", raw).casefold()
     bare = "".join(char for char in decomposed if not unicodedata.combining(char))
-    return NOT_A_WORD.sub(" ", bare).strip()
+    return NOT_A_WORD.sub(" ", bare.translate(UNDECOMPOSED)).strip()
 
 
 def identity(title: str, author: str, language: str, year: int | None) -> str:

@@ -15,7 +15,7 @@ class CirculationConfig(AppConfig):
 
 def make_default_policy(**_kwargs: Any) -> None:
     """Give a new library, after `migrate`, one rule for everybody, so that it can lend."""
-    from circulation.models import LoanPolicy  # noqa: PLC0415 - models load after apps
+    from circulation.models import LoanPolicy
 
     if not LoanPolicy.objects.filter(category=None, item_type=None).exists():
         LoanPolicy.objects.create(fine_factor=1)

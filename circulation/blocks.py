@@ -86,7 +86,7 @@ def debt_that_counts(reader: Reader, *, on: date) -> Decimal:
         pk__in=Charge.objects.filter(fee_not_due_yet, reader=reader).values("pk")
     )
     written = counting.with_owed().aggregate(total=Sum("owed"))["total"] or charges.ZERO
-    return written + fines.growth(reader, on=on)
+    return round(written, 2) + fines.growth(reader, on=on)
 
 
 def against_number_of_loans(reader: Reader, rule: LoanPolicy) -> list[Block]:

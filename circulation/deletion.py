@@ -1,6 +1,7 @@
 """Deleting readers, books and copies: only where no loan, debt or hold would be lost with them."""
 
 from django.db import transaction
+from django.db.models import ProtectedError
 from django.utils.translation import gettext as _
 
 from billing import charges
@@ -29,7 +30,14 @@ def delete_reader(reader: Reader, *, by: Reader | None = None) -> None:
             % {"name": reader, "found": ", ".join(found)}
         )
     reader._history_user = by
-    reader.delete()
+    try:
+        with transaction.atomic():
+            reader.delete()
+    except ProtectedError as used:
+        raise DeletionRefusedError(
+            _("%(name)s cannot be deleted: staff in %(count)d records. Switch the account off.")
+            % {"name": reader, "count": len(used.protected_objects)}
+        ) from used
 
 
 @transaction.atomic

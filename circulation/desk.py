@@ -210,7 +210,7 @@ def mark_lost(loan: Loan, *, by: Reader | None = None, on: date | None = None) -
 
 
 def _lock_open(loan: Loan) -> Loan:
-    copy, current = locks.for_check_in(Copy.objects.get(pk=loan.copy_id))
+    _copy, current = locks.for_check_in(Copy.objects.get(pk=loan.copy_id))
     if current is None or current.pk != loan.pk:
         message = _("This loan is over: the copy was returned.")
         raise LoanNotOpenError([Block("loan_not_open", message)])

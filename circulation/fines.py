@@ -4,7 +4,7 @@ from datetime import date
 from decimal import Decimal
 
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 
 from billing import charges
 from billing.models import Charge, ChargeKind
@@ -54,16 +54,16 @@ def assess(
 
 def growth(reader: Reader, *, on: date) -> Decimal:
     """Return by how much the reader's fines have grown since the accrual job last ran."""
+    written = Charge.objects.filter(
+        kind=ChargeKind.FINE, loan=OuterRef("pk"), due_date=OuterRef("expected_return_date")
+    )
+    overdue = Loan.objects.overdue(on=on).filter(reader=reader)
     total = charges.ZERO
     calendar = None
-    for loan in Loan.objects.overdue(on=on).filter(reader=reader):
+    for loan in overdue.annotate(written=Subquery(written.values("amount"))):
         calendar = calendar or rules.calendar()
-        written = (
-            loan.charges.filter(kind=ChargeKind.FINE, due_date=loan.expected_return_date)
-            .values_list("amount", flat=True)
-            .first()
-        ) or charges.ZERO
-        total += max(quote(loan, on=on, calendar=calendar).amount - written, charges.ZERO)
+        fine = quote(loan, on=on, calendar=calendar)
+        total += max(fine.amount - (loan.written or charges.ZERO), charges.ZERO)
     return total
 
 

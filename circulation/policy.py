@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 CENT = Decimal("0.01")
+RATE_STEP = Decimal("0.0001")
 # A library that opens on no day of a year has been set up wrongly.
 LONGEST_CLOSURE = 366
 
@@ -31,6 +32,11 @@ class NeverOpenError(Exception):
 def money(amount: Decimal) -> Decimal:
     """Round half up to cents."""
     return amount.quantize(CENT, rounding=ROUND_HALF_UP)
+
+
+def rate(amount: Decimal) -> Decimal:
+    """Round half up to the four decimals that a rate per day keeps."""
+    return amount.quantize(RATE_STEP, rounding=ROUND_HALF_UP)
 
 
 @dataclass(frozen=True)

@@ -104,8 +104,9 @@ class LoanPolicy(models.Model):
         ordering = (F("category").asc(nulls_first=True), F("item_type").asc(nulls_first=True))
         constraints = (
             models.UniqueConstraint(
-                Coalesce("category_id", 0),
-                Coalesce("item_type_id", 0),
+                # By name, not by column: only so does a form see the values it checks.
+                Coalesce("category", 0, output_field=models.BigIntegerField()),
+                Coalesce("item_type", 0, output_field=models.BigIntegerField()),
                 name="policy_one_per_category_and_item_type",
                 violation_error_message=_(
                     "There is a policy for this reader category and item type already."

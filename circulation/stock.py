@@ -20,7 +20,8 @@ def take_out(copy: Copy, status: CopyStatus, *, by: Reader | None = None) -> Hol
     """Withdraw a copy, send it to repair, or note that it is missing from the shelf.
 
     A hold that it lay on the shelf for goes back to the head of the queue and is returned.
-    Raises StockRefusedError for a copy that is on loan.
+    Raises StockRefusedError for a copy that is on loan, and for the repair of one that a reader
+    lost: who repairs it has found it, and taking it back settles that loan.
     """
     copy = _locked(copy)
     if status not in OUT:
@@ -30,6 +31,8 @@ def take_out(copy: Copy, status: CopyStatus, *, by: Reader | None = None) -> Hol
             _("%(barcode)s is on loan. Take it back, or mark the loan lost.")
             % {"barcode": copy.barcode}
         )
+    if status == CopyStatus.IN_REPAIR and Loan.objects.unreturned().filter(copy=copy).exists():
+        raise StockRefusedError(_lost_by_a_reader(copy))
     hold = Hold.objects.ready().filter(copy=copy).first()
     if hold is not None:
         holds.back_to_queue(hold, by=by)
@@ -49,11 +52,14 @@ def bring_back(copy: Copy, *, by: Reader | None = None) -> None:
             _("%(barcode)s is in circulation already.") % {"barcode": copy.barcode}
         )
     if Loan.objects.unreturned().filter(copy=copy).exists():
-        raise StockRefusedError(
-            _("%(barcode)s was lost by a reader. Take it back at the desk.")
-            % {"barcode": copy.barcode}
-        )
+        raise StockRefusedError(_lost_by_a_reader(copy))
     inventory.set_status(copy, CopyStatus.AVAILABLE, by=by)
+
+
+def _lost_by_a_reader(copy: Copy) -> str:
+    return _("%(barcode)s was lost by a reader. Take it back at the desk.") % {
+        "barcode": copy.barcode
+    }
 
 
 def _locked(copy: Copy) -> Copy:

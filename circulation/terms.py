@@ -16,7 +16,7 @@ def at_check_out(rule: LoanPolicy, book: Book) -> dict[str, Any]:
     """Return the terms that a loan keeps from its check-out, whatever the settings become."""
     rate = rule.fine_per_day
     if rate is None:
-        rate = (rule.fine_factor or charges.ZERO) * book.daily_fee
+        rate = policy.rate((rule.fine_factor or charges.ZERO) * book.daily_fee)
     return {
         "loan_days": rule.loan_days,
         "max_renewals": rule.max_renewals,

@@ -71,19 +71,35 @@ def _undo_check_out(act: DeskAct, loan: Loan, copy: Copy, *, on: date, by: Reade
     loan.actual_return_date = loan.borrow_date
     for fee in Charge.objects.filter(loan=loan):
         charges.void(fee, by=by, reason=_("The check-out was undone."))
-    hold = Hold.objects.filter(pk=act.before.get("hold")).first()
-    if hold is None:
-        inventory.set_status(copy, CopyStatus.AVAILABLE, by=by)
-        return
-    hold.closed_at = None
-    if act.before["hold_was_ready_with"] == copy.pk:
-        hold.status = HoldStatus.READY
-        hold.pickup_until = date.fromisoformat(act.before["pickup_until"])
-        holds.save(hold, by)
-        inventory.set_status(copy, CopyStatus.ON_HOLD_SHELF, by=by)
-    else:
+    _put_back(act, loan, copy, on=on, by=by)
+
+
+def _put_back(act: DeskAct, loan: Loan, copy: Copy, *, on: date, by: Reader | None) -> None:
+    """Put the copy where it was before it was lent, and the reader's hold too."""
+    was_ready_with = act.before.get("hold_was_ready_with")
+    hold = _fulfilled_hold(act, loan)
+    if hold is not None:
+        hold.closed_at = None
+        if was_ready_with == copy.pk:
+            hold.status = HoldStatus.READY
+            hold.pickup_until = date.fromisoformat(act.before["pickup_until"])
+            holds.save(hold, by)
+            inventory.set_status(copy, CopyStatus.ON_HOLD_SHELF, by=by)
+            return
         holds.back_to_queue(hold, by=by)
+    if was_ready_with or act.before["copy_status"] == CopyStatus.ON_HOLD_SHELF:
+        # Lending it sent somebody's hold back to the queue, or passed another copy on.
+        holds.put_on_shelf(copy, on=on, by=by)
+    else:
         inventory.set_status(copy, CopyStatus.AVAILABLE, by=by)
+
+
+def _fulfilled_hold(act: DeskAct, loan: Loan) -> Hold | None:
+    """Return the hold that the check-out closed, unless the reader has placed another since."""
+    hold = Hold.objects.filter(pk=act.before.get("hold")).first()
+    if hold is None or Hold.objects.active().filter(book=hold.book_id, reader=loan.reader).exists():
+        return None
+    return hold
 
 
 def _undo_check_in(act: DeskAct, loan: Loan, copy: Copy, *, on: date, by: Reader | None) -> None:
@@ -112,6 +128,9 @@ def _undo_renewal(act: DeskAct, loan: Loan, *, on: date, by: Reader | None) -> N
 
 
 def _undo_loss(loan: Loan, copy: Copy, *, on: date, by: Reader | None) -> None:
+    if loan.actual_return_date is not None or copy.status != CopyStatus.LOST:
+        message = _("The copy is not lost any more: it was found, or put elsewhere.")
+        raise UndoRefusedError([Block("undo_overtaken", message)])
     for charge in Charge.objects.filter(loan=loan, kind=ChargeKind.LOST):
         charges.void(charge, by=by, reason=_("Marking it lost was undone."))
     loan.lost_date = None

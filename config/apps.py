@@ -1,7 +1,33 @@
+"""The project itself as an app, and what has to be so after every `migrate`."""
+
+from typing import Any
+
 from django.apps import AppConfig
+from django.apps import apps as installed_apps
+from django.apps.registry import Apps
+from django.db import connections
+from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
+
+NEEDED_APPS = {"auth", "billing", "catalog", "circulation"}
 
 
 class CarrelConfig(AppConfig):
     name = "config"
     verbose_name = _("Carrel")
+
+    def ready(self) -> None:
+        # The signal is sent once for each app that has models; this one has none.
+        last = installed_apps.get_app_config("circulation")
+        post_migrate.connect(after_migrate, sender=last, dispatch_uid="carrel")
+
+
+def after_migrate(*, using: str, apps: Apps = installed_apps, **_more: Any) -> None:
+    """Bring the roles and the search index up to date, once all tables are there."""
+    from catalog import search_index
+    from config import roles
+
+    # While only some apps have been migrated, `apps` holds no more than those.
+    if apps.app_configs.keys() >= NEEDED_APPS:
+        search_index.install(connections[using])
+        roles.sync(using=using)

@@ -8,6 +8,8 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
+from tests import factories
+
 # Playwright keeps an event loop running in the process; Django would refuse the ORM beside it.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
@@ -54,3 +56,31 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
         "executable_path": find_chromium(),
         "args": ["--disable-background-networking", "--disable-component-update", *sandbox],
     }
+
+
+@pytest.fixture
+def rule(db: None) -> factories.LoanPolicy:
+    """The rule of the case files, and their closed Sundays."""
+    factories.close_on(factories.Weekday.SUNDAY)
+    return factories.set_policy()
+
+
+@pytest.fixture
+def anna(db: None) -> factories.Reader:
+    return factories.make_reader("Anna")
+
+
+@pytest.fixture
+def bartek(db: None) -> factories.Reader:
+    return factories.make_reader("Bartek")
+
+
+@pytest.fixture
+def celina(db: None) -> factories.Reader:
+    return factories.make_reader("Celina")
+
+
+@pytest.fixture
+def maria(db: None) -> factories.Reader:
+    """A librarian who may override blocks."""
+    return factories.make_staff("Maria", permissions=("circulation.override_block",))

@@ -1,6 +1,6 @@
 """The cast and the stock of the tests: readers, staff, books and copies with sensible defaults."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import count
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -8,7 +8,9 @@ from zoneinfo import ZoneInfo
 from django.contrib.auth.models import Group, Permission
 
 from catalog.models import Book, Copy
-from circulation.models import ClosedDay, ClosedWeekday, LoanPolicy, Reader, Weekday
+from circulation import desk
+from circulation.models import ClosedDay, ClosedWeekday, Loan, LoanPolicy, Reader, Weekday
+from circulation.refusals import Overriding, RefusedError
 
 WARSAW = ZoneInfo("Europe/Warsaw")
 MONDAY = date(2026, 3, 2)
@@ -92,3 +94,27 @@ def close_on(*days: date | Weekday) -> None:
             ClosedDay.objects.create(date=day)
         else:
             ClosedWeekday.objects.create(weekday=day)
+
+
+def lend(reader: Reader, item: Copy | Book, *, on: date = MONDAY, **options: Any) -> Loan:
+    return desk.check_out(reader, item, on=on, **options).loan
+
+
+def lend_until(due: date, reader: Reader | None = None, copy: Copy | None = None) -> Loan:
+    """An open loan that the rules made due on this date."""
+    loan = lend(reader or make_reader(), copy or make_copy(), on=due - timedelta(days=14))
+    assert loan.expected_return_date == due
+    return loan
+
+
+def take_back(copy: Copy, *, on: date, dated: date | None = None) -> desk.CheckIn:
+    """Scan a copy in return mode on a day, with a book-drop date where one is given."""
+    return desk.check_in(copy, on=dated, today=on)
+
+
+def overriding(*codes: str, reason: str = "The head of the library agreed.") -> Overriding:
+    return Overriding(frozenset(codes), reason)
+
+
+def codes(refused: RefusedError) -> list[str]:
+    return [block.code for block in refused.blocks]

@@ -15,6 +15,10 @@ UNDECOMPOSED = str.maketrans(
     {"ł": "l", "đ": "d", "ð": "d", "ø": "o", "ħ": "h", "ı": "i", "þ": "th", "æ": "ae", "œ": "oe"}
 )
 NOT_A_WORD = re.compile(r"[\W_]+")
+# One character class of the first plane is fast; marks of rarer scripts are looked for one by one.
+MARKS = re.compile(f"[{''.join(filter(unicodedata.combining, map(chr, range(0x10000))))}]+")
+RARE = re.compile("[\U00010000-\U0010ffff]")
+UNDECOMPOSED_LETTER = re.compile(f"[{''.join(map(chr, UNDECOMPOSED))}]")
 
 
 def fold(raw: str) -> str:
@@ -22,8 +26,12 @@ def fold(raw: str) -> str:
     if raw.isascii():
         return NOT_A_WORD.sub(" ", raw.lower()).strip()
     decomposed = unicodedata.normalize("NFKD", raw).casefold()
-    bare = "".join(char for char in decomposed if not unicodedata.combining(char))
-    return NOT_A_WORD.sub(" ", bare.translate(UNDECOMPOSED)).strip()
+    bare = MARKS.sub("", decomposed)
+    if RARE.search(bare):
+        bare = "".join(char for char in bare if not unicodedata.combining(char))
+    if UNDECOMPOSED_LETTER.search(bare):
+        bare = bare.translate(UNDECOMPOSED)
+    return NOT_A_WORD.sub(" ", bare).strip()
 
 
 def identity(title: str, author: str, language: str, year: int | None) -> str:

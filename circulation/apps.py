@@ -1,6 +1,8 @@
 from typing import Any
 
 from django.apps import AppConfig
+from django.apps import apps as installed_apps
+from django.apps.registry import Apps
 from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
@@ -13,9 +15,13 @@ class CirculationConfig(AppConfig):
         post_migrate.connect(make_default_policy, sender=self)
 
 
-def make_default_policy(**_kwargs: Any) -> None:
+def make_default_policy(*, using: str, apps: Apps = installed_apps, **_more: Any) -> None:
     """Give a new library, after `migrate`, one rule for everybody, so that it can lend."""
     from circulation.models import LoanPolicy
 
-    if not LoanPolicy.objects.filter(category=None, item_type=None).exists():
-        LoanPolicy.objects.create(fine_factor=1)
+    # While only some apps have been migrated, `apps` holds no more than those.
+    if "circulation" not in apps.app_configs:
+        return
+    policies = LoanPolicy.objects.using(using)
+    if not policies.filter(category=None, item_type=None).exists():
+        policies.create(fine_factor=1)

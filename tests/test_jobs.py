@@ -12,10 +12,13 @@ from django.utils import timezone
 from django_q.models import Schedule
 
 from billing.models import Charge
+from catalog import uploads
+from catalog.models import Book, ImportRun
+from catalog.search import search
 from circulation import desk, holds, tasks
 from circulation.models import HoldStatus, Reader
 from config import jobs
-from tests.factories import make_copy, make_reader, march, noon, set_policy
+from tests.factories import make_book, make_copy, make_reader, march, noon, set_policy
 
 pytestmark = pytest.mark.django_db
 
@@ -125,6 +128,25 @@ def test_a_job_takes_the_local_date_of_the_moment_at_which_it_runs(
             with time_machine.travel(moment):
                 tasks.expire_holds()
     assert days == [march(2), march(3)]
+
+
+def test_books_that_an_interrupted_import_left_unindexed_are_found_afterwards() -> None:
+    run_of_yesterday = ImportRun.objects.create(
+        kind="books", is_searchable=False, finished_at=timezone.now() - timedelta(days=1)
+    )
+    book = make_book("Solaris", import_run=run_of_yesterday)
+    Book.objects.update(search_title="", search_rest="")
+    assert not search("solaris")
+    run("tidy_imports")
+    assert list(search("solaris")) == [book]
+
+
+def test_uploads_that_nobody_came_back_to_are_deleted() -> None:
+    uploads.keep([b"title"], kind="books", by=make_reader(), file_name="today.csv")
+    old = timezone.now() - timedelta(days=3)
+    uploads.keep([b"title"], kind="books", by=make_reader(), file_name="old.csv", created_at=old)
+    assert "1 abandoned upload deleted." in run("tidy_imports")
+    assert [upload.file_name for upload in uploads.Upload.objects.all()] == ["today.csv"]
 
 
 def test_an_unknown_job_is_refused_with_the_names_there_are() -> None:

@@ -1,10 +1,12 @@
-"""The environment of the demonstration site, which shares nothing with a real installation."""
+"""The demonstration site, and its environment, which shares nothing with a real installation."""
 
 import os
 from pathlib import Path
 
-BASE_DIR = Path(__file__).resolve().parent.parent
+BASE_DIR = Path(__file__).resolve().parent.parent.parent
 DATABASE = BASE_DIR / "demo.sqlite3"
+# A real installation may set these; here they would reach its services, or make no sense.
+NOT_IN_A_DEMO = ("REDIS_URL", "EMAIL_URL", "BEHIND_PROXY", "CSRF_TRUSTED_ORIGINS")
 
 
 def use_demo_environment() -> None:
@@ -13,11 +15,13 @@ def use_demo_environment() -> None:
     Must run before the settings are read. Variables of a real installation (mail, payment and
     chat credentials) are emptied, so that nothing the demo does can leave the machine.
     """
-    for name in ("REDIS_URL", "EMAIL_URL"):
+    for name in NOT_IN_A_DEMO:
         os.environ.pop(name, None)
     os.environ.update(
+        DJANGO_SETTINGS_MODULE="config.settings",
         CARREL_DEMO="1",
         DATABASE_URL=f"sqlite:///{DATABASE}",
+        MEDIA_ROOT=str(BASE_DIR / "media" / "demo"),
         SECRET_KEY="demo-only-" + "not-a-secret-" * 4,
         DEBUG="false",
         ALLOWED_HOSTS="127.0.0.1,localhost",

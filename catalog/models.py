@@ -15,6 +15,7 @@ from simple_history.models import HistoricalRecords
 
 from catalog import isbn as isbns
 from catalog import text
+from catalog.uploads import Upload, UploadPart  # noqa: F401 - Django finds models here
 
 CODE_VALIDATOR = RegexValidator(
     r"^[\x21-\x7e]+$", _("Use letters, digits and signs without spaces or accents.")

@@ -156,6 +156,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
 
 LANGUAGE_CODE = env.str("LANGUAGE_CODE", default="en")
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")
@@ -188,6 +189,14 @@ MEDIA_ROOT = env.path("MEDIA_ROOT", default=str(BASE_DIR / "media"))
 IMPORT_EXPORT_IMPORT_PERMISSION_CODE = "import"
 IMPORT_EXPORT_EXPORT_PERMISSION_CODE = "export"
 IMPORT_EXPORT_SKIP_ADMIN_LOG = True
+SIMPLE_HISTORY_REVERT_DISABLED = True
+IMPORT_KINDS = {
+    "books": "catalog.imports.books.BOOKS",
+    "copies": "catalog.imports.copies.COPIES",
+    "readers": "circulation.imports.readers.READERS",
+    "loans": "circulation.imports.loans.LOANS",
+    "charges": "circulation.imports.charges.CHARGES",
+}
 
 LOGGING = {
     "version": 1,

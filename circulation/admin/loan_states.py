@@ -1,0 +1,70 @@
+"""What has become of a loan: as a label, and as a filter of the list."""
+
+from datetime import date
+from typing import Any
+
+from django.db.models import F, Q, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from unfold.contrib.filters.admin import DropdownFilter
+
+from alerts.backoffice.pages import badge
+from circulation.models import Loan
+
+
+def status_badge(loan: Loan, *, on: date) -> str:
+    """Return what has become of a loan, as a coloured label."""
+    if loan.undone_at is not None:
+        return badge(_("undone"))
+    if loan.actual_return_date is not None:
+        return _returned_badge(loan)
+    if loan.lost_date is not None:
+        return badge(_("lost"), "danger")
+    late = (on - loan.expected_return_date).days
+    if late <= 0:
+        return badge(_("due today") if late == 0 else _("open"), "info")
+    text = ngettext("overdue by %(days)d day", "overdue by %(days)d days", late)
+    return badge(text % {"days": late}, "danger")
+
+
+def _returned_badge(loan: Loan) -> str:
+    is_late = loan.actual_return_date > loan.expected_return_date  # type: ignore[operator]
+    return badge(_("returned late"), "warning") if is_late else badge(_("returned"), "success")
+
+
+class LoanStateFilter(DropdownFilter):
+    title = gettext_lazy("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [
+            ("open", _("Open")),
+            ("overdue", _("Overdue")),
+            ("today", _("Due today")),
+            ("lost", _("Lost, not found")),
+            ("late", _("Returned late")),
+            ("returned", _("Returned")),
+            ("undone", _("Undone")),
+        ]
+
+    def queryset(self, request: HttpRequest, loans: QuerySet[Loan]) -> QuerySet[Loan]:
+        today = timezone.localdate()
+        came_back = Q(actual_return_date__isnull=False, undone_at__isnull=True)
+        match self.value():
+            case "open":
+                return loans.filter(pk__in=Loan.objects.open().values("pk"))
+            case "overdue":
+                return loans.filter(pk__in=Loan.objects.overdue(on=today).values("pk"))
+            case "today":
+                return loans.filter(pk__in=Loan.objects.due(on=today).values("pk"))
+            case "lost":
+                return loans.filter(lost_date__isnull=False, actual_return_date__isnull=True)
+            case "late":
+                return loans.filter(came_back, actual_return_date__gt=F("expected_return_date"))
+            case "returned":
+                return loans.filter(came_back)
+            case "undone":
+                return loans.filter(undone_at__isnull=False)
+        return loans

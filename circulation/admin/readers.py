@@ -1,0 +1,292 @@
+"""Readers and their accounts: who may see, change and sign in as whom."""
+
+from collections.abc import Iterable
+from datetime import date
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin
+from django.core.exceptions import PermissionDenied
+from django.db.models import (
+    Count,
+    DecimalField,
+    Exists,
+    IntegerField,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+    Value,
+    prefetch_related_objects,
+)
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from unfold.contrib.filters.admin import DropdownFilter, RelatedDropdownFilter
+from unfold.decorators import display
+from unfold.forms import AdminPasswordChangeForm
+
+from alerts.backoffice.acts import ActRefusedError
+from alerts.backoffice.deletion import DeletionAdmin
+from alerts.backoffice.history import AuditedAdmin
+from alerts.backoffice.pages import Table, badge, day, list_url, may_view, money, page_link, staff
+from billing import charges
+from billing.models import Charge
+from catalog.import_admin import ImportExportPages
+from circulation import deletion
+from circulation.admin.accounts import (
+    IDENTITY,
+    RIGHTS,
+    NewReaderForm,
+    is_granted,
+    may_touch_account,
+)
+from circulation.admin.books import holds_table, loans_table
+from circulation.admin.finding import readers_matching
+from circulation.models import Hold, Loan, Reader
+
+MONEY = DecimalField(max_digits=12, decimal_places=2)
+
+
+class ReaderStateFilter(DropdownFilter):
+    title = gettext_lazy("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [
+            ("owes", _("Owes money")),
+            ("borrowing", _("Has loans")),
+            ("blocked", _("Blocked")),
+            ("expired", _("Card expired")),
+            ("inactive", _("Switched off")),
+            ("staff", _("Staff")),
+        ]
+
+    def queryset(self, request: HttpRequest, readers: QuerySet[Reader]) -> QuerySet[Reader]:
+        match self.value():
+            case "owes":
+                return readers.filter(Exists(Charge.objects.open().filter(reader=OuterRef("pk"))))
+            case "borrowing":
+                out = Loan.objects.unreturned().filter(reader=OuterRef("pk"))
+                return readers.filter(Exists(out))
+            case "blocked":
+                return readers.filter(is_blocked=True)
+            case "expired":
+                return readers.filter(expiry_date__lt=timezone.localdate())
+            case "inactive":
+                return readers.filter(is_active=False)
+            case "staff":
+                return readers.filter(Q(is_staff=True) | Q(is_superuser=True))
+        return readers
+
+
+@admin.register(Reader)
+class ReaderAdmin(  # type: ignore[misc]
+    ImportExportPages, AuditedAdmin, DeletionAdmin, UserAdmin
+):
+    import_kind = "readers"
+    form = forms.ModelForm
+    add_form = NewReaderForm
+    add_form_template = None
+    change_password_form = AdminPasswordChangeForm
+    list_display = (
+        "name",
+        "card_number",
+        "category",
+        "expiry_date",
+        "state",
+        "owes",
+        "loans_out",
+    )
+    list_select_related = ("category",)
+    list_filter = (ReaderStateFilter, ("category", RelatedDropdownFilter))
+    search_fields = ("card_number",)
+    search_help_text = gettext_lazy("Card number, words of the name, or email")
+    ordering = ("last_name", "first_name", "id")
+    filter_horizontal = ("groups",)
+    readonly_fields = ("last_login", "date_joined", "import_run")
+    refusals = (deletion.DeletionRefusedError,)
+    empty_list = gettext_lazy("Add the first reader, or import a list of readers.")
+    person = (
+        None,
+        {
+            "fields": (
+                ("first_name", "last_name"),
+                ("card_number", "category"),
+                "expiry_date",
+                ("email", "contact_email"),
+                ("phone", "language"),
+            )
+        },
+    )
+    block = (gettext_lazy("Block"), {"fields": ("is_blocked", "block_reason")})
+    rights = (gettext_lazy("Rights"), {"fields": (("is_staff", "is_superuser"), "groups")})
+    account = (
+        gettext_lazy("Account"),
+        {
+            "fields": (
+                ("is_active", "password_link"),
+                ("last_login", "date_joined"),
+                "import_run",
+            )
+        },
+    )
+    account_of_another = (
+        gettext_lazy("Account"),
+        {"fields": (("is_active", "password_state"), ("last_login", "date_joined"))},
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Reader]:
+        debts = Charge.objects.with_owed().filter(reader=OuterRef("pk")).order_by()
+        owed = debts.values("reader").annotate(sum=Sum("owed")).values("sum")
+        out = Loan.objects.unreturned().filter(reader=OuterRef("pk")).order_by()
+        number = out.values("reader").annotate(n=Count("pk")).values("n")
+        nothing = Value(charges.ZERO, output_field=MONEY)
+        return (
+            super()
+            .get_queryset(request)
+            .select_related("category")
+            .annotate(
+                owed=Coalesce(Subquery(owed, output_field=MONEY), nothing),
+                is_granted=is_granted(),
+                out=Coalesce(Subquery(number, output_field=IntegerField()), 0),
+            )
+        )
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Any:
+        reader = super().get_object(request, object_id, from_field)
+        if reader is not None:
+            prefetch_related_objects([reader], "groups")
+        return reader
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Reader], search_term: str
+    ) -> tuple[QuerySet[Reader], bool]:
+        return readers_matching(search_term, queryset), False
+
+    def get_fieldsets(self, request: HttpRequest, obj: Reader | None = None) -> Any:
+        """Rights are shown where there are any, and to those who give them."""
+        shown: tuple[Any, ...]
+        if obj is None:
+            shown = (self.person, self.block)
+        elif self.has_change_permission(request, obj) and may_touch_account(request, obj):
+            shown = (self.person, self.block, self.account)
+        else:
+            shown = (self.person, self.block, self.account_of_another)
+        if request.user.is_superuser or (obj is not None and obj.is_staff):
+            return (*shown, self.rights)
+        return shown
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Reader | None = None) -> Any:
+        fixed = [*super().get_readonly_fields(request, obj), "password_link", "password_state"]
+        if not request.user.is_superuser:
+            fixed += RIGHTS
+        if obj is not None and not may_touch_account(request, obj):
+            fixed += IDENTITY
+        return fixed
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        allowed = bool(super().has_delete_permission(request, obj))
+        if isinstance(obj, Reader):
+            return allowed and may_touch_account(request, obj)
+        return allowed
+
+    def delete_row(self, request: HttpRequest, row: Reader) -> None:
+        if row.pk == request.user.pk:
+            raise ActRefusedError(_("You cannot delete your own account."))
+        deletion.delete_reader(row, by=staff(request))
+
+    def user_change_password(
+        self,
+        request: HttpRequest,
+        id: str,  # noqa: A002 - the name in Django's URL
+        form_url: str = "",
+    ) -> HttpResponse:
+        reader = self.get_object(request, id)
+        if reader is not None and not may_touch_account(request, reader):
+            raise PermissionDenied
+        response = super().user_change_password(request, id, form_url)
+        if hasattr(response, "context_data"):
+            title = _("Set the password of %(reader)s") % {"reader": reader}
+            response.context_data["title"] = title
+        return response
+
+    def get_tables(self, request: HttpRequest, obj: Reader) -> Iterable[Table]:
+        if may_view(request, Loan):
+            yield loans_table(
+                request,
+                Loan.objects.unreturned().filter(reader=obj),
+                empty=_("This reader has nothing on loan."),
+                more_url=list_url(Loan, reader__id__exact=obj.pk),
+            )
+        if may_view(request, Hold):
+            yield holds_table(
+                request,
+                Hold.objects.active().filter(reader=obj),
+                empty=_("This reader waits for nothing."),
+                more_url=list_url(Hold, reader__id__exact=obj.pk),
+            )
+        if may_view(request, Charge):
+            yield _charges(obj)
+
+    @display(description=gettext_lazy("name"), ordering="last_name")
+    def name(self, reader: Reader) -> str:
+        return str(reader)
+
+    @display(description=gettext_lazy("state"))
+    def state(self, reader: Reader) -> str:
+        return state_badge(reader, on=timezone.localdate())
+
+    @display(description=gettext_lazy("owes"))
+    def owes(self, reader: Any) -> str:
+        return badge(money(reader.owed), "danger") if reader.owed > 0 else money(reader.owed)
+
+    @display(description=gettext_lazy("loans"))
+    def loans_out(self, reader: Any) -> int:
+        return int(reader.out)
+
+    @display(description=gettext_lazy("password"))
+    def password_link(self, reader: Reader) -> str:
+        url = reverse("admin:auth_user_password_change", args=[reader.pk])
+        text = _("Change it") if reader.has_usable_password() else _("Set one, to let them sign in")
+        return format_html('<a class="text-link" href="{}">{}</a>', url, text)
+
+    @display(description=gettext_lazy("password"))
+    def password_state(self, reader: Reader) -> str:
+        return _("set") if reader.has_usable_password() else _("none: cannot sign in")
+
+
+def state_badge(reader: Reader, *, on: date) -> str:
+    if not reader.is_active:
+        return badge(_("switched off"))
+    if reader.is_blocked:
+        return badge(_("blocked"), "danger")
+    if reader.is_expired(on=on):
+        return badge(_("expired"), "warning")
+    return badge(_("staff"), "info") if reader.is_staff else badge(_("active"), "success")
+
+
+def _charges(reader: Reader) -> Table:
+    found: Any = reader.charges.with_owed()
+    rows = [
+        (
+            page_link(charge, charge.get_kind_display()),
+            charge.description,
+            day(charge.created_at),
+            money(charge.amount),
+            money(charge.owed),
+        )
+        for charge in found[:25]
+    ]
+    title = _("Charges; owes %(sum)s in all") % {"sum": money(charges.balance(reader))}
+    headers = (_("Charge"), _("Why"), _("Opened"), _("Amount"), _("Still owed"))
+    empty = _("This reader was never charged anything.")
+    return Table(title, headers, rows, empty, list_url(Charge, reader__id__exact=reader.pk))

@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import Sum
 from django.utils.translation import gettext as _
 
+from alerts.wording import money
 from billing.models import Adjustment, AdjustmentKind, Charge, ChargeKind
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def _take_off(
     if amount > left:
         raise AdjustmentRefusedError(
             _("Only %(left)s is left of this charge; %(amount)s cannot be taken off.")
-            % {"left": left, "amount": amount}
+            % {"left": money(left), "amount": money(amount)}
         )
     if amount != round(amount, 2):
         raise AdjustmentRefusedError(_("Give an amount above zero, in whole cents."))

@@ -37,6 +37,10 @@ class ChargeQuerySet(models.QuerySet["Charge"]):
             adjusted=Coalesce(Subquery(adjusted, output_field=MONEY), NOTHING)
         ).annotate(owed=Round(F("amount") - F("adjusted"), 2, output_field=MONEY))
 
+    def overdrawn(self) -> "ChargeQuerySet":
+        """Charges of which more was taken off than there is: there must be none."""
+        return self.with_owed().filter(Q(owed__lt=0))
+
     def open(self) -> "ChargeQuerySet":
         """Charges on which something is still owed."""
         return self.with_owed().filter(Q(owed__gt=0))

@@ -7,6 +7,7 @@ from django.db.models import Exists, OuterRef, Q, Sum
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from alerts.wording import day, money
 from billing import charges
 from billing.models import Charge, ChargeKind
 from catalog.models import Book, Copy, CopyStatus
@@ -38,7 +39,7 @@ def against_reader(reader: Reader, *, on: date) -> list[Block]:
             Block(
                 "reader_expired",
                 _("The card expired on %(date)s. Extend it on the reader's page.")
-                % {"date": reader.expiry_date},
+                % {"date": day(reader.expiry_date)},
                 is_overridable=True,
             )
         )
@@ -63,7 +64,7 @@ def against_debt(reader: Reader, rule: LoanPolicy, *, on: date) -> list[Block]:
         Block(
             "unpaid_charges",
             _("The reader owes %(debt)s; more than %(limit)s stops lending.")
-            % {"debt": debt, "limit": rule.debt_limit},
+            % {"debt": money(debt), "limit": money(rule.debt_limit)},
             is_overridable=True,
         )
     ]
@@ -142,7 +143,7 @@ def _on_loan(copy: Copy, reader: Reader) -> Block:
         return Block(
             "already_borrowed",
             _("This reader has this copy already, due %(due)s. It can be renewed.")
-            % {"due": loan.expected_return_date},
+            % {"due": day(loan.expected_return_date)},
         )
     return Block("copy_on_loan", _("This copy is already on loan. Take it back first."))
 
@@ -157,7 +158,7 @@ def against_holds(copy: Copy, reader: Reader) -> list[Block]:
     if ready is not None and ready.reader_id != reader.pk:
         message = _("This copy is on the hold shelf for %(reader)s until %(until)s.") % {
             "reader": ready.reader,
-            "until": ready.pickup_until,
+            "until": day(ready.pickup_until),
         }
         return [Block("held_for_others", message, is_overridable=True)]
     own = Hold.objects.active().filter(book=copy.book_id, reader=reader).first()
@@ -192,11 +193,11 @@ def against_chosen_date(due: date | None, *, on: date, by: Reader | None) -> lis
     """Return whether staff may choose this due date: not the past, and today only by permission."""
     if due is not None and due > on + LONGEST_LOAN:
         message = _("The due date %(due)s is more than two years ahead. Check the year.")
-        return [Block("due_too_far", message % {"due": due})]
+        return [Block("due_too_far", message % {"due": day(due)})]
     if due is None or due > on:
         return []
     if due < on:
-        return [Block("due_in_past", _("The due date %(due)s is in the past.") % {"due": due})]
+        return [Block("due_in_past", _("The due date %(due)s is in the past.") % {"due": day(due)})]
     if by is not None and not by.has_perm(LEND_FOR_TODAY_PERMISSION):
         return [Block("due_today", _("You may not lend for the same day. Choose a later date."))]
     return []

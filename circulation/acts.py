@@ -41,6 +41,7 @@ class DeskAct(models.Model):
         CHECK_IN = "check_in", _("Returned")
         RENEW = "renew", _("Renewed")
         MARK_LOST = "mark_lost", _("Marked lost")
+        FOUND = "found", _("Found again")
 
     loan = models.ForeignKey(
         "circulation.Loan", models.PROTECT, related_name="acts", verbose_name=_("loan")

@@ -137,8 +137,7 @@ def check_in(
     loan.taken_back_by = by
     _save(loan, by)
     shelved = holds.put_on_shelf(copy, on=today, by=by)
-    before = {"hold": shelved.hold.pk} if shelved else {}
-    act = _act(loan, DeskAct.Kind.CHECK_IN, by, before, today)
+    act = _act(loan, DeskAct.Kind.CHECK_IN, by, {}, today)
     return CheckIn(copy, _("Taken back."), loan, fine, shelved, act=act)
 
 
@@ -284,16 +283,21 @@ def _scan_idle(copy: Copy, *, on: date, by: Reader | None) -> CheckIn:
 
 def _found(copy: Copy, loan: Loan, *, on: date, today: date, by: Reader | None) -> CheckIn:
     """Close a lost loan: the replacement charge goes, what was paid of it becomes credit."""
-    for charge in Charge.objects.filter(loan=loan, kind=ChargeKind.LOST):
+    voided = [
         charges.void(charge, by=by, reason=_("The copy was found."))
+        for charge in Charge.objects.filter(loan=loan, kind=ChargeKind.LOST)
+    ]
     loan.actual_return_date = on
     loan.taken_back_by = by
     _save(loan, by)
     shelved = None
-    if copy.status == CopyStatus.LOST:
+    status = copy.status
+    if status == CopyStatus.LOST:
         shelved = holds.put_on_shelf(copy, on=today, by=by)
+    before = {"status": status, "adjustments": [taken.pk for taken in voided if taken]}
+    act = _act(loan, DeskAct.Kind.FOUND, by, before, today)
     message = _("It was lost and is found again; the charge for it is taken back.")
-    return CheckIn(copy, message, loan, shelved=shelved, was_lost=True)
+    return CheckIn(copy, message, loan, shelved=shelved, was_lost=True, act=act)
 
 
 def _save(loan: Loan, by: Reader | None) -> Loan:

@@ -38,12 +38,6 @@ WARNING_SECONDS = 15
 MOST_ROWS = 50
 MOST_BOOKS = 9
 ACTS_SHOWN = 10
-PERMISSION_TO_UNDO = {
-    DeskAct.Kind.CHECK_OUT: CHECK_OUT,
-    DeskAct.Kind.CHECK_IN: CHECK_IN,
-    DeskAct.Kind.RENEW: RENEW,
-    DeskAct.Kind.MARK_LOST: "circulation.mark_lost",
-}
 
 
 def page(request: HttpRequest) -> HttpResponse:
@@ -184,7 +178,7 @@ def undo_last(request: HttpRequest) -> JsonResponse:
     if act is None:
         message = _("You have done nothing today that can be undone.")
         return answer(desk_refusals.problem(message, headline=_("Nothing to undo")))
-    require_any(request, PERMISSION_TO_UNDO[DeskAct.Kind(act.kind)])
+    require_any(request, undo.PERMISSIONS[DeskAct.Kind(act.kind)])
     today = timezone.localdate()
     owed_before = desk_readers.owed(act.loan.reader, on=today)
     try:

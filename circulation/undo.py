@@ -7,12 +7,21 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from billing import charges
-from billing.models import Charge, ChargeKind
+from billing.models import Adjustment, Charge, ChargeKind
 from catalog import inventory
 from catalog.models import Book, Copy, CopyStatus
 from circulation import fines, holds
 from circulation.models import DeskAct, Hold, HoldStatus, Loan, Reader
 from circulation.refusals import Block, RefusedError
+
+PERMISSIONS = {
+    DeskAct.Kind.CHECK_OUT: "circulation.check_out",
+    DeskAct.Kind.CHECK_IN: "circulation.check_in",
+    DeskAct.Kind.RENEW: "circulation.renew",
+    DeskAct.Kind.MARK_LOST: "circulation.mark_lost",
+    DeskAct.Kind.FOUND: "circulation.check_in",
+}
+"""Who may do an act may undo it."""
 
 
 class UndoRefusedError(RefusedError):
@@ -29,11 +38,13 @@ def undo(act: DeskAct, *, by: Reader | None = None, on: date | None = None) -> L
         case DeskAct.Kind.CHECK_OUT:
             _undo_check_out(act, loan, copy, on=on, by=by)
         case DeskAct.Kind.CHECK_IN:
-            _undo_check_in(act, loan, copy, on=on, by=by)
+            _undo_check_in(loan, copy, on=on, by=by)
         case DeskAct.Kind.RENEW:
             _undo_renewal(act, loan, on=on, by=by)
         case DeskAct.Kind.MARK_LOST:
             _undo_loss(loan, copy, on=on, by=by)
+        case DeskAct.Kind.FOUND:
+            _undo_find(act, loan, copy, on=on, by=by)
     loan._history_user = by
     loan.save()
     act.undone_at = timezone.now()
@@ -102,18 +113,23 @@ def _fulfilled_hold(act: DeskAct, loan: Loan) -> Hold | None:
     return hold
 
 
-def _undo_check_in(act: DeskAct, loan: Loan, copy: Copy, *, on: date, by: Reader | None) -> None:
-    if copy.status == CopyStatus.ON_HOLD_SHELF and act.before.get("hold"):
+def _undo_check_in(loan: Loan, copy: Copy, *, on: date, by: Reader | None) -> None:
+    _take_off_shelf(copy, by=by)
+    loan.actual_return_date = None
+    loan.taken_back_by = None
+    inventory.set_status(copy, CopyStatus.ON_LOAN, by=by)
+    _grow_again(loan, on=on, by=by)
+
+
+def _take_off_shelf(copy: Copy, *, by: Reader | None) -> None:
+    """Take a copy that has come back out of the shelves again, also out of the hold shelf."""
+    if copy.status == CopyStatus.ON_HOLD_SHELF:
         holds.back_to_queue(Hold.objects.get(copy=copy, status=HoldStatus.READY), by=by)
     elif copy.status != CopyStatus.AVAILABLE:
         message = _("The copy is marked: %(status)s. Put that right first.") % {
             "status": copy.get_status_display()
         }
         raise UndoRefusedError([Block("undo_overtaken", message)])
-    loan.actual_return_date = None
-    loan.taken_back_by = None
-    inventory.set_status(copy, CopyStatus.ON_LOAN, by=by)
-    _grow_again(loan, on=on, by=by)
 
 
 def _undo_renewal(act: DeskAct, loan: Loan, *, on: date, by: Reader | None) -> None:
@@ -136,6 +152,25 @@ def _undo_loss(loan: Loan, copy: Copy, *, on: date, by: Reader | None) -> None:
     loan.lost_date = None
     inventory.set_status(copy, CopyStatus.ON_LOAN, by=by)
     _grow_again(loan, on=on, by=by)
+
+
+def _undo_find(act: DeskAct, loan: Loan, copy: Copy, *, on: date, by: Reader | None) -> None:
+    """Lose the copy again; what was taken off its charge is charged anew."""
+    if copy.status != act.before["status"]:
+        _take_off_shelf(copy, by=by)
+    for taken in Adjustment.objects.filter(pk__in=act.before["adjustments"]):
+        charges.assess(
+            loan.reader,
+            ChargeKind.LOST,
+            taken.amount,
+            description=taken.charge.description,
+            loan=loan,
+            on=on,
+            by=by,
+        )
+    loan.actual_return_date = None
+    loan.taken_back_by = None
+    inventory.set_status(copy, CopyStatus(act.before["status"]), by=by)
 
 
 def _grow_again(loan: Loan, *, on: date, by: Reader | None) -> None:

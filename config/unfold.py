@@ -4,10 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpRequest
+from django.templatetags.static import static
 from django.urls import reverse, reverse_lazy
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
+FAVICON = "config/carrel.svg"
 WHICH_RULE = "admin:circulation_which_rule"
 OVERDUE = "state=overdue"
 TO_PULL = "state=pull"
@@ -133,6 +135,9 @@ SETTINGS: dict[str, Any] = {
     "SITE_HEADER": "Carrel",
     "SITE_SUBHEADER": _("Library back-office"),
     "SITE_SYMBOL": "local_library",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda _request: static(FAVICON)}
+    ],
     "SITE_URL": None,
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,

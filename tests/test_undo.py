@@ -255,8 +255,9 @@ class TestALoss:
     def test_a_copy_that_was_found_since_is_not_lent_out_by_undo(self, anna: Reader) -> None:
         loan = lend(anna, make_copy())
         desk.mark_lost(loan, on=march(5))
+        loss = last_act()
         take_back(loan.copy, on=march(5))
-        assert refusal(last_act(), day=5) == ["undo_overtaken"]
+        assert refusal(loss, day=5) == ["undo_overtaken"]
         assert status(loan.copy) == CopyStatus.AVAILABLE
 
     def test_a_copy_written_off_since_stays_so(self, anna: Reader) -> None:
@@ -303,3 +304,29 @@ def test_a_failure_half_way_leaves_all_as_it_was(
     done.act.refresh_from_db()
     assert done.act.undone_at is None
     assert charges.balance(anna) == 14
+
+
+class TestAFind:
+    def test_the_copy_is_lost_again_and_charged_again(self, anna: Reader) -> None:
+        loan = lend_until(march(2), anna, make_copy(price="25.00"))
+        desk.mark_lost(loan, on=march(2))
+        found = take_back(loan.copy, on=march(4))
+        assert charges.balance(anna) == 0
+        undone = undo.undo(found.act, on=march(4))
+        assert undone.actual_return_date is None
+        assert undone.lost_date == march(2)
+        undone.copy.refresh_from_db()
+        assert undone.copy.status == CopyStatus.LOST
+        assert charges.balance(anna) == Decimal("25.00")
+
+    def test_the_hold_it_went_to_waits_again_and_the_next_find_settles_all(
+        self, anna: Reader, bartek: Reader
+    ) -> None:
+        loan = lend_until(march(2), anna, make_copy(price="25.00"))
+        hold = holds.place(bartek, loan.copy.book, at=noon(march(1)))
+        desk.mark_lost(loan, on=march(2))
+        undo.undo(take_back(loan.copy, on=march(4)).act, on=march(4))
+        hold.refresh_from_db()
+        assert hold.status == HoldStatus.WAITING
+        assert take_back(loan.copy, on=march(4)).shelved is not None
+        assert charges.balance(anna) == 0

@@ -33,13 +33,6 @@ from circulation.admin.loan_states import LoanStateFilter, status_badge
 from circulation.models import DeskAct, Loan, Override
 from circulation.refusals import RefusedError
 
-PERMISSION_TO_UNDO = {
-    DeskAct.Kind.CHECK_OUT: "circulation.check_out",
-    DeskAct.Kind.CHECK_IN: "circulation.check_in",
-    DeskAct.Kind.RENEW: "circulation.renew",
-    DeskAct.Kind.MARK_LOST: "circulation.mark_lost",
-}
-
 
 @admin.register(Loan)
 class LoanAdmin(ImportExportPages, ReadOnly, AuditedAdmin, ActsAdmin):
@@ -222,7 +215,7 @@ class LoanAdmin(ImportExportPages, ReadOnly, AuditedAdmin, ActsAdmin):
         last = loan.acts.filter(undone_at=None).order_by("-pk").first()
         if last is None:
             raise ActRefusedError(_("There is nothing to undo."))
-        if not request.user.has_perm(PERMISSION_TO_UNDO[DeskAct.Kind(last.kind)]):
+        if not request.user.has_perm(undo.PERMISSIONS[DeskAct.Kind(last.kind)]):
             raise ActRefusedError(_("You may not undo this: %(act)s") % {"act": last})
         undo.undo(last, by=staff(request))
         return _("Undone: %(act)s") % {"act": last.get_kind_display()}

@@ -20,7 +20,8 @@ LONGEST_WORD = 100
 BARCODE = re.compile(r"[\x21-\x7e]{1,64}")
 ISBN_NOTATION = re.compile(r"[\d\s-]{9,}[\dXx]")
 
-# A match in the title outweighs any number in the rest; then come the books with the exact title.
+# A match in the title outweighs any number in the rest. Of the best, exact titles come first, then
+# those that begin with the query.
 SQLITE_RANKED = """
     SELECT book.id FROM (
         SELECT rowid AS id, score FROM (
@@ -29,7 +30,7 @@ SQLITE_RANKED = """
             WHERE catalog_book_search MATCH %s {narrowed} LIMIT %s
         ) ORDER BY score, rowid LIMIT %s
     ) AS best JOIN catalog_book AS book ON book.id = best.id
-    ORDER BY book.search_title <> %s, best.score, book.id
+    ORDER BY book.search_title <> %s, book.search_title NOT LIKE %s, best.score, book.id
 """
 POSTGRESQL_RANKED = """
     SELECT book.id FROM (
@@ -39,7 +40,7 @@ POSTGRESQL_RANKED = """
             WHERE search_vector @@ query {narrowed} LIMIT %s
         ) AS matching ORDER BY score, id LIMIT %s
     ) AS best JOIN catalog_book AS book ON book.id = best.id
-    ORDER BY book.search_title <> %s, best.score, book.id
+    ORDER BY book.search_title <> %s, book.search_title NOT LIKE %s, best.score, book.id
 """
 
 
@@ -75,7 +76,7 @@ def _by_words(query: str, books: QuerySet[Book]) -> list[int]:
     with connection.cursor() as cursor:
         cursor.execute(
             ranked.format(narrowed=narrowed),
-            [expression, *parameters, MOST_RANKED, MOST_RESULTS, folded],
+            [expression, *parameters, MOST_RANKED, MOST_RESULTS, folded, f"{folded}%"],
         )
         return [row[0] for row in cursor.fetchall()]
 

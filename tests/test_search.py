@@ -54,6 +54,12 @@ def test_a_subject_is_found(shelf: None) -> None:
     assert titles("poland") == ["Łódź nocą"]
 
 
+def test_titles_that_begin_with_the_query_come_before_the_others(db: None) -> None:
+    make_book("The Trees of Pride")
+    make_book("Pride and Prejudice, a Novel in Three Volumes")
+    assert titles("pride")[0].startswith("Pride and Prejudice")
+
+
 def test_the_title_beats_the_rest_and_the_exact_title_comes_first(shelf: None) -> None:
     assert titles("whale") == ["Whale", "Moby Dick; Or, The Whale", "The Sea"]
 

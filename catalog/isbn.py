@@ -8,7 +8,6 @@ from stdnum import isbn as stdnum_isbn
 from stdnum.exceptions import InvalidChecksum
 from stdnum.exceptions import ValidationError as NotAnISBN
 
-
 PLACES = range(1, 10)
 
 

@@ -79,7 +79,7 @@ class Book(models.Model):
     language = models.CharField(_("language"), max_length=50, blank=True)
     subjects = models.TextField(_("subjects"), blank=True)
     call_number = models.CharField(_("call number"), max_length=100, blank=True)
-    identity = models.CharField(max_length=32, editable=False, db_index=True)
+    identity = models.CharField(max_length=32, editable=False)
     search_title = models.TextField(editable=False, default="")
     search_rest = models.TextField(editable=False, default="")
     created_at = models.DateTimeField(_("added"), db_default=Now(), editable=False)
@@ -105,6 +105,7 @@ class Book(models.Model):
             ("export_book", _("Can export books")),
         )
         indexes = (
+            models.Index(fields=("identity",), name="book_by_identity"),
             models.Index(fields=("title", "id"), name="book_by_title"),
             models.Index(fields=("author", "id"), name="book_by_author"),
             models.Index(fields=("published_year", "id"), name="book_by_year"),
@@ -243,14 +244,11 @@ class ImportRun(models.Model):
     """One import: who, when, which file, how it was read, what it counted and refused."""
 
     class Status(models.TextChoices):
-        QUEUED = "queued", _("Waiting")
-        RUNNING = "running", _("Running")
         DONE = "done", _("Done")
         REFUSED = "refused", _("Refused")
-        FAILED = "failed", _("Failed")
 
     kind = models.CharField(_("kind"), max_length=20)
-    status = models.CharField(_("status"), max_length=8, choices=Status, default=Status.QUEUED)
+    status = models.CharField(_("status"), max_length=8, choices=Status)
     by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         models.SET_NULL,

@@ -1,24 +1,16 @@
 """What every test run needs: a database file per worker, and no silent skipping in CI."""
 
 import os
-import shutil
 from typing import Any
 
 import pytest
 from django.conf import settings
 from django.db import connection
 
-from tests import factories
+from tests import chromium, factories
 
 # Playwright keeps an event loop running in the process; Django would refuse the ORM beside it.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
-
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
-
-
-def find_chromium() -> str | None:
-    """Return the path of the system's Chromium, or None where there is none."""
-    return next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -26,8 +18,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what this machine cannot run, or fail it where CARREL_REQUIRE_... asks for it."""
     if item.get_closest_marker("postgres") and connection.vendor != "postgresql":
         _skip_or_fail("POSTGRES", "needs PostgreSQL: set DATABASE_URL=postgres://...")
-    if item.get_closest_marker("browser") and not find_chromium():
-        _skip_or_fail("BROWSER", f"needs one of {', '.join(CHROMIUM_NAMES)} on the PATH")
+    if item.get_closest_marker("browser") and not chromium.find_chromium():
+        _skip_or_fail("BROWSER", f"needs one of {', '.join(chromium.NAMES)} on the PATH")
 
 
 def _skip_or_fail(what: str, reason: str) -> None:
@@ -53,7 +45,7 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
     return {
         **browser_type_launch_args,
-        "executable_path": find_chromium(),
+        "executable_path": chromium.find_chromium(),
         "args": ["--disable-background-networking", "--disable-component-update", *sandbox],
     }
 

@@ -1,0 +1,136 @@
+"""How the library's records leave it: streamed as CSV or XLSX, safe in a spreadsheet, lossless."""
+
+import csv
+import re
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any, BinaryIO
+
+import openpyxl
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+from openpyxl.cell import WriteOnlyCell
+
+CHUNK = 2000
+FORMATS = {
+    "csv": "text/csv; charset=utf-8",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+# What a spreadsheet takes for a formula, and what stripping a cell would lose.
+FORMULA = re.compile(r"[\s=+\-@＝＋－＠]|.*\s\Z", re.DOTALL)
+# A workbook cannot hold these as they are; Excel itself writes them as _xHHHH_.
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
+ESCAPED_CONTROL = re.compile(r"_x([0-9A-Fa-f]{4})_")
+LONGEST_CELL = 32_767
+MOST_SHEET_ROWS = 1_048_576
+
+
+class ExportRefusedError(Exception):
+    """The records do not fit into this kind of file; the message says which to choose."""
+
+
+def escape(text: str) -> str:
+    """Return text that a spreadsheet shows as it is; `unescape` gives back exactly the text."""
+    return f"'{text}" if text and FORMULA.match(text.lstrip("'")) else text
+
+
+def unescape(cell: str) -> str:
+    """Undo `escape`; a cell that was not escaped is only stripped."""
+    if cell.startswith("'") and FORMULA.match(cell.lstrip("'")):
+        return cell[1:]
+    return cell.strip()
+
+
+def escape_controls(text: str) -> str:
+    """Write what a workbook cannot hold in the way that Excel does."""
+    return CONTROL.sub(lambda found: f"_x{ord(found[0]):04X}_", text)
+
+
+def unescape_controls(text: str) -> str:
+    if "_x" not in text:
+        return text
+    return ESCAPED_CONTROL.sub(lambda found: chr(int(found[1], 16)), text)
+
+
+def stream(
+    rows: QuerySet[Any], columns: Sequence[tuple[str, str]], *, kind: str
+) -> Iterator[bytes]:
+    """Yield a file of records in parts. Raises ExportRefusedError.
+
+    `columns` are header and ORM path; `kind` is csv or xlsx.
+    """
+    headers = [header for header, _path in columns]
+    paths = [path for _header, path in columns]
+    records = rows.order_by("pk").values_list(*paths).iterator(chunk_size=CHUNK)
+    make: Callable[..., Iterator[bytes]] = _workbook if kind == "xlsx" else _csv
+    return make(headers, records)
+
+
+class _Lines:
+    """What csv.writer writes to: keeps the line and hands it on."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+def _csv(headers: Sequence[str], records: Iterable[Sequence[Any]]) -> Iterator[bytes]:
+    writer = csv.writer(_Lines())
+    # The byte order mark tells Excel that this is UTF-8.
+    part = ["\ufeff" + writer.writerow(headers)]
+    for record in records:
+        part.append(writer.writerow([_for_csv(value) for value in record]))
+        if len(part) >= CHUNK:
+            yield "".join(part).encode()
+            part = []
+    yield "".join(part).encode()
+
+
+def _for_csv(value: Any) -> Any:
+    if isinstance(value, str):
+        return escape(value)
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value
+
+
+def _workbook(headers: Sequence[str], records: Iterable[Sequence[Any]]) -> Iterator[bytes]:
+    book = openpyxl.Workbook(write_only=True)
+    sheet = book.create_sheet()
+    sheet.append(headers)
+    try:
+        for number, record in enumerate(records, start=2):
+            if number > MOST_SHEET_ROWS:
+                raise ExportRefusedError(_("A workbook holds 1,048,575 rows. Export as CSV."))
+            sheet.append([_for_workbook(sheet, value) for value in record])
+    except ExportRefusedError:
+        sheet.close()
+        raise
+    with tempfile.TemporaryFile() as file:
+        book.save(file)
+        file.seek(0)
+        yield from _blocks(file)
+
+
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    while block := file.read(1 << 16):
+        yield block
+
+
+def _for_workbook(sheet: Any, value: Any) -> Any:
+    if isinstance(value, date):
+        cell = WriteOnlyCell(sheet, value)
+        cell.number_format = "yyyy-mm-dd"
+        return cell
+    if not isinstance(value, str):
+        return value
+    text = escape_controls(escape(value))
+    if len(text) > LONGEST_CELL:
+        raise ExportRefusedError(
+            _("“%(beginning)s…” is longer than a workbook's cell can be. Export as CSV.")
+            % {"beginning": value[:60]}
+        )
+    return text

@@ -1,0 +1,1 @@
+"""What an import of readers, loans and charges reads, checks and writes."""

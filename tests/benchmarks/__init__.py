@@ -1,0 +1,1 @@
+"""Measurements on generated libraries; `python -m tests.benchmarks` runs them and prints ratios."""

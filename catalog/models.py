@@ -49,7 +49,7 @@ class Book(models.Model):
         _("author"), max_length=1000, blank=True, help_text=_("Several are separated by “;”.")
     )
     isbn = models.CharField(
-        _("ISBN"), max_length=13, null=True, blank=True, unique=True, validators=[isbns.validate]
+        _("ISBN"), max_length=13, null=True, blank=True, validators=[isbns.validate]
     )
     printed_isbn = models.CharField(
         _("ISBN as printed"),
@@ -62,7 +62,6 @@ class Book(models.Model):
         max_length=100,
         null=True,
         blank=True,
-        unique=True,
         help_text=_("The record's number in the system it came from."),
     )
     cover = models.CharField(_("cover"), max_length=4, choices=Cover, default=Cover.SOFT)
@@ -111,7 +110,10 @@ class Book(models.Model):
             models.Index(fields=("published_year", "id"), name="book_by_year"),
             models.Index(fields=("language", "id"), name="book_by_language"),
         )
+        # Constraints and not `unique=True`, which makes PostgreSQL keep a second index for LIKE.
         constraints = (
+            models.UniqueConstraint(fields=("isbn",), name="book_isbn_unique"),
+            models.UniqueConstraint(fields=("source_id",), name="book_source_id_unique"),
             models.CheckConstraint(
                 condition=Q(daily_fee__gte=0), name="book_daily_fee_not_negative"
             ),
@@ -159,9 +161,7 @@ class Copy(models.Model):
     """One physical piece with its barcode. `inventory.set_status` alone writes the status."""
 
     book = models.ForeignKey(Book, models.CASCADE, related_name="copies", verbose_name=_("book"))
-    barcode = models.CharField(
-        _("barcode"), max_length=64, unique=True, validators=[CODE_VALIDATOR]
-    )
+    barcode = models.CharField(_("barcode"), max_length=64, validators=[CODE_VALIDATOR])
     has_generated_barcode = models.BooleanField(default=False, editable=False)
     item_type = models.ForeignKey(
         ItemType, models.PROTECT, null=True, blank=True, verbose_name=_("item type")
@@ -211,6 +211,7 @@ class Copy(models.Model):
             models.Index(fields=("status", "id"), name="copy_by_status"),
         )
         constraints = (
+            models.UniqueConstraint(fields=("barcode",), name="copy_barcode_unique"),
             models.CheckConstraint(
                 condition=Q(price__isnull=True) | Q(price__gte=0), name="copy_price_not_negative"
             ),

@@ -19,6 +19,8 @@ os.environ.update(
 
 from config.settings import *
 
+# The threads of a live server close their connections, so that its database can be dropped.
+DATABASES["default"]["CONN_MAX_AGE"] = 0
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 # Static files come straight from their sources: there is no `collectstatic` before a test.
 WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = True

@@ -274,16 +274,8 @@ class Books(Kind):
         )
 
     def prepare(self, plan: Plan) -> None:
-        stage = plan.stage
-        if stage.is_postgres:
-            stage.execute(
-                f"UPDATE {ROWS} SET new_id = n.id FROM (SELECT line, "
-                f"nextval(pg_get_serial_sequence(%s, 'id')) AS id FROM (SELECT line FROM {ROWS} "
-                f"WHERE action = 'n' ORDER BY line) o) n WHERE n.line = {ROWS}.line",
-                [plan.target.table],
-            )
         if "barcode" not in plan.present:
-            copy_numbers.prepare(stage)
+            copy_numbers.prepare(plan.stage)
 
     def is_stale(self, plan: Plan) -> bool:
         stage = plan.stage
@@ -303,13 +295,9 @@ class Books(Kind):
         stage = plan.stage
         search_columns.hold_back_index(stage)
         write_changes(plan, plan.target, run_id=run_id, by_id=by_id, at=at)
-        new_id, params = "l.new_id", []
-        if not stage.is_postgres:
-            # Lines count up, so they number the new rows; gaps do no harm.
-            last = stage.fetch(
-                "SELECT seq FROM sqlite_sequence WHERE name = %s", [plan.target.table]
-            )
-            new_id, params = "(%s + l.line)", [last[0][0] if last else 0]
+        # Lines count up, so they number the new rows; gaps do no harm.
+        params: list[object] = [self._last_id(plan)]
+        new_id = "(%s + l.line)"
         given: dict[str, tuple[str, list[object]]] = {
             "id": (new_id.replace("l.", "s."), params),
             "import_run_id": ("%s", [run_id]),
@@ -324,6 +312,21 @@ class Books(Kind):
         )
         copy_numbers.write(
             plan, self._pieces(plan), (new_id, params), run_id=run_id, by_id=by_id, at=at
+        )
+
+    def _last_id(self, plan: Plan) -> int:
+        """Return the id that the new rows count up from; on PostgreSQL they are reserved."""
+        stage = plan.stage
+        if stage.is_postgres:
+            return stage.count(
+                "SELECT setval(sequence, nextval(sequence) + last) - last "
+                "FROM pg_get_serial_sequence(%s, 'id') AS sequence, "
+                f"(SELECT MAX(line) AS last FROM {ROWS}) AS lines",
+                [plan.target.table],
+            )
+        # An import holds SQLite's only write lock.
+        return stage.count(
+            "SELECT MAX(seq) FROM sqlite_sequence WHERE name = %s", [plan.target.table]
         )
 
     def finish(self, plan: Plan, *, run_id: int) -> None:

@@ -16,7 +16,6 @@ ERRORS = "import_error"
 MOST_WARNINGS = 1000
 CONTROL = (
     ("target_id", "bigint"),
-    ("new_id", "bigint"),
     ("first_line", "bigint"),
     ("before", "text"),
     ("action", "varchar(1) DEFAULT 'n'"),

@@ -339,8 +339,8 @@ def test_every_check_is_seen_to_fail() -> None:
     ("sql", "expected"),
     [
         (
-            "ALTER TABLE catalog_copy DROP CONSTRAINT catalog_copy_barcode_key",
-            "catalog_copy: unique barcode",
+            "ALTER TABLE circulation_reader DROP CONSTRAINT circulation_reader_card_number_key",
+            "circulation_reader: unique card_number",
         ),
         (
             "ALTER TABLE catalog_copy DROP CONSTRAINT copy_status_known",

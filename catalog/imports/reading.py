@@ -28,7 +28,6 @@ NOT_ASCII = re.compile(rb"[\x80-\xff]")
 NOT_ASCII_CHARACTER = re.compile("[^\x00-\x7f]")
 UNDECODED = re.compile("[\udc80-\udcff]")
 UNREADABLE_CHARACTERS = re.compile("[\x00\ud800-\udfff]")
-TEXT_EXTENSIONS = (".csv", ".tsv", ".tab", ".txt")
 REFUSED_EXTENSIONS = (
     ".xls",
     ".xlsm",

@@ -390,9 +390,11 @@ def test_a_server_that_fails_is_asked_again_or_given_up(at_desk: DeskPage, anna:
 
     at_desk.page.route("**/desk/scan/", fail)
     at_desk.scan(copy.barcode)
-    expect(at_desk.page.locator(".desk-problem")).to_contain_text(copy.barcode)
+    problem = at_desk.page.locator(".desk-problem")
+    expect(problem).to_be_visible()  # it lists what waits before it is shown
+    expect(problem).to_contain_text(copy.barcode)
     at_desk.press("Escape")
-    expect(at_desk.page.locator(".desk-problem")).to_be_hidden()
+    expect(problem).to_be_hidden()
     at_desk.page.unroute("**/desk/scan/")
     at_desk.scan("R-none")
     at_desk.expect_newest("Unknown")

@@ -1,4 +1,8 @@
-"""Charges: assessed, grown while they are fines of a book still out, waived, voided, summed."""
+"""Charges: assessed, grown while they are fines of a book still out, waived, voided.
+
+With every change the payment that waits for the charge follows. The desk's acts hold the reader's
+account already when they come here; what staff do to a charge alone takes it here.
+"""
 
 from datetime import date
 from decimal import Decimal
@@ -9,12 +13,28 @@ from django.db.models import Sum
 from django.utils.translation import gettext as _
 
 from alerts.wording import money
+from billing import accounts, ledger
+from billing.accounts import ZERO, adjusted, balance, owed
 from billing.models import Adjustment, AdjustmentKind, Charge, ChargeKind
 
 if TYPE_CHECKING:
     from circulation.models import Loan, Reader
 
-ZERO = Decimal("0.00")
+__all__ = [
+    "LONGEST_REASON",
+    "ZERO",
+    "AdjustmentRefusedError",
+    "adjusted",
+    "assess",
+    "assess_fine",
+    "balance",
+    "fined_for_other_due_dates",
+    "owed",
+    "reduce",
+    "void",
+    "waive",
+]
+
 LONGEST_REASON = 300
 
 
@@ -32,7 +52,10 @@ def assess(
     on: date | None = None,
     by: "Reader | None" = None,
 ) -> Charge | None:
-    """Open a charge. A charge of nothing is none: no row is made and None is returned."""
+    """Open a charge, with a payment that waits for it.
+
+    A charge of nothing is none: no row is made and None is returned.
+    """
     if not amount:
         return None
     charge = Charge(
@@ -43,7 +66,9 @@ def assess(
         description=description,
         assessed_date=on,
     )
-    return _saved(charge, by)
+    _save(charge, by)
+    ledger.draft(charge, amount, opens=True)
+    return charge
 
 
 def assess_fine(
@@ -58,7 +83,7 @@ def assess_fine(
     """Set the fine for the loan's present due date to what it comes to on the date `on`.
 
     A fine never falls below what was taken off it already, so that a waiver does not turn into
-    money. No row is made while nothing is owed.
+    money; what was paid beyond it becomes credit. No row is made while nothing is owed.
     """
     charge = (
         Charge.objects.select_for_update()
@@ -83,14 +108,21 @@ def assess_fine(
         # Same sum as yesterday (a closed day, or the cap): no line in the audit for it.
         Charge.objects.filter(pk=charge.pk).update(assessed_date=on)
         return charge
-    return _saved(charge, by)
+    is_new = charge.pk is None
+    _save(charge, by)
+    if is_new:
+        ledger.draft(charge, charge.amount, opens=is_final)
+    else:
+        ledger.release_overpaid(charge, by=by)
+        ledger.follow(charge, opens=is_final)
+    return charge
 
 
 def fined_for_other_due_dates(loan: "Loan") -> Decimal:
     """Return the loan's fines for earlier due dates; with the present one they share the cap."""
     fines = loan.charges.filter(kind=ChargeKind.FINE).exclude(due_date=loan.expected_return_date)
     voided = Adjustment.objects.filter(charge__in=fines, kind=AdjustmentKind.VOIDED)
-    return _total(fines.aggregate(total=Sum("amount"))) - _total(
+    return accounts.total(fines.aggregate(total=Sum("amount"))) - accounts.total(
         voided.aggregate(total=Sum("amount"))
     )
 
@@ -109,27 +141,18 @@ def reduce(charge: Charge, amount: Decimal, *, by: "Reader | None", reason: str)
 
 @transaction.atomic
 def void(charge: Charge, *, by: "Reader | None", reason: str) -> Adjustment | None:
-    """Take the whole charge back, because it should not have been made. Twice is once."""
-    locked = Charge.objects.select_for_update().get(pk=charge.pk)
+    """Take the whole charge back, because it should not have been made. Twice is once.
+
+    What was paid of it becomes the reader's credit.
+    """
+    locked = _lock(charge)
     rest = locked.amount - adjusted(locked)
     if not rest:
         return None
-    return _take_off(locked, rest, AdjustmentKind.VOIDED, by=by, reason=reason)
-
-
-def adjusted(charge: Charge) -> Decimal:
-    """Return what has been taken off the charge."""
-    return _total(charge.adjustments.aggregate(total=Sum("amount")))
-
-
-def owed(charge: Charge) -> Decimal:
-    """Return what is still owed on the charge."""
-    return charge.amount - adjusted(charge)
-
-
-def balance(reader: "Reader") -> Decimal:
-    """Return what the reader owes in all, as assessed so far."""
-    return _total(Charge.objects.filter(reader=reader).with_owed().aggregate(total=Sum("owed")))
+    taken = _adjust(locked, rest, AdjustmentKind.VOIDED, by=by, reason=reason)
+    ledger.release_overpaid(locked, by=by)
+    ledger.follow(locked)
+    return taken
 
 
 def _take_off(
@@ -140,31 +163,38 @@ def _take_off(
     by: "Reader | None",
     reason: str,
 ) -> Adjustment:
-    locked = Charge.objects.select_for_update().get(pk=charge.pk)
-    reason = reason.strip()[:LONGEST_REASON]
+    locked = _lock(charge)
     left = owed(locked)
-    if not reason:
+    if not reason.strip():
         raise AdjustmentRefusedError(_("Give a reason: it is kept with the charge."))
-    if not amount.is_finite() or amount <= 0:
+    if not amount.is_finite() or amount <= 0 or amount != round(amount, 2):
         raise AdjustmentRefusedError(_("Give an amount above zero, in whole cents."))
     if amount > left:
         raise AdjustmentRefusedError(
             _("Only %(left)s is left of this charge; %(amount)s cannot be taken off.")
             % {"left": money(left), "amount": money(amount)}
         )
-    if amount != round(amount, 2):
-        raise AdjustmentRefusedError(_("Give an amount above zero, in whole cents."))
-    adjustment = Adjustment(charge=locked, kind=kind, amount=amount, by=by, reason=reason)
+    taken = _adjust(locked, amount, kind, by=by, reason=reason)
+    ledger.follow(locked)
+    return taken
+
+
+def _adjust(
+    charge: Charge, amount: Decimal, kind: AdjustmentKind, *, by: "Reader | None", reason: str
+) -> Adjustment:
+    adjustment = Adjustment(
+        charge=charge, kind=kind, amount=amount, by=by, reason=reason.strip()[:LONGEST_REASON]
+    )
     adjustment._history_user = by
     adjustment.save()
     return adjustment
 
 
-def _saved(charge: Charge, by: "Reader | None") -> Charge:
+def _lock(charge: Charge) -> Charge:
+    accounts.lock(charge.reader_id)
+    return Charge.objects.select_for_update(no_key=True).get(pk=charge.pk)
+
+
+def _save(charge: Charge, by: "Reader | None") -> None:
     charge._history_user = by
     charge.save()
-    return charge
-
-
-def _total(aggregate: dict[str, Decimal | None]) -> Decimal:
-    return round(aggregate["total"] or ZERO, 2)

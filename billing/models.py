@@ -1,4 +1,7 @@
-"""What readers owe: charges, and the adjustments that take something off them."""
+"""What readers owe: charges, and the adjustments that take something off them.
+
+What was paid is in `billing.settlements`.
+"""
 
 from decimal import Decimal
 
@@ -10,6 +13,30 @@ from django.db.models import DecimalField, F, OuterRef, Q, Subquery, Sum, Value
 from django.db.models.functions import Coalesce, Now, Round
 from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
+
+from billing.settlements import (
+    Allocation,
+    AllocationState,
+    Payment,
+    PaymentEvent,
+    PaymentStatus,
+    Refund,
+    RefundStatus,
+)
+
+__all__ = [
+    "Adjustment",
+    "AdjustmentKind",
+    "Allocation",
+    "AllocationState",
+    "Charge",
+    "ChargeKind",
+    "Payment",
+    "PaymentEvent",
+    "PaymentStatus",
+    "Refund",
+    "RefundStatus",
+]
 
 MONEY = DecimalField(max_digits=12, decimal_places=2)
 NOTHING = Value(Decimal("0.00"), output_field=MONEY)
@@ -23,7 +50,7 @@ class ChargeKind(models.TextChoices):
 
 class ChargeQuerySet(models.QuerySet["Charge"]):
     def with_owed(self) -> "ChargeQuerySet":
-        """Annotate `adjusted` and `owed` (amount less adjustments), in the site's currency.
+        """Annotate `adjusted`, `paid` and `owed` (what is left), in the site's currency.
 
         Rounded, because SQLite sums in floating point: 0.80 - (0.10 + 0.70) must be nothing.
         """
@@ -33,12 +60,19 @@ class ChargeQuerySet(models.QuerySet["Charge"]):
             .values("charge")
             .values(total=Sum("amount"))
         )
+        paid = (
+            Allocation.objects.filter(charge=OuterRef("pk"), state=AllocationState.PAID)
+            .order_by()
+            .values("charge")
+            .values(total=Sum(F("amount") - F("refunded")))
+        )
         return self.annotate(
-            adjusted=Coalesce(Subquery(adjusted, output_field=MONEY), NOTHING)
-        ).annotate(owed=Round(F("amount") - F("adjusted"), 2, output_field=MONEY))
+            adjusted=Coalesce(Subquery(adjusted, output_field=MONEY), NOTHING),
+            paid=Coalesce(Subquery(paid, output_field=MONEY), NOTHING),
+        ).annotate(owed=Round(F("amount") - F("adjusted") - F("paid"), 2, output_field=MONEY))
 
     def overdrawn(self) -> "ChargeQuerySet":
-        """Charges of which more was taken off than there is: there must be none."""
+        """Charges of which more was paid or taken off than there is: there must be none."""
         return self.with_owed().filter(Q(owed__lt=0))
 
     def open(self) -> "ChargeQuerySet":

@@ -6,7 +6,7 @@ from decimal import Decimal
 from django.db import transaction
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 
-from billing import charges
+from billing import accounts, charges
 from billing.models import Charge, ChargeKind
 from circulation import policy, rules
 from circulation.models import Loan, Reader
@@ -96,6 +96,7 @@ def _stale(on: date) -> QuerySet[Loan]:
 @transaction.atomic
 def _accrue_one(pk: int, *, on: date, calendar: policy.Calendar) -> bool:
     """One short transaction per loan, so that the desk never waits for the job."""
+    accounts.lock(Loan.objects.values_list("reader", flat=True).get(pk=pk))
     loan = Loan.objects.select_for_update(no_key=True).get(pk=pk)
     if not loan.is_overdue(on=on):
         return False

@@ -70,6 +70,7 @@ INSTALLED_APPS = [
     "import_export",
     "simple_history",
     "django_q",
+    "alerts.apps.AlertsConfig",
     "catalog.apps.CatalogConfig",
     "billing.apps.BillingConfig",
     "circulation.apps.CirculationConfig",
@@ -198,12 +199,32 @@ IMPORT_KINDS = {
     "charges": "circulation.imports.charges.CHARGES",
 }
 
+PAYMENT_GATEWAYS = env.list(
+    "PAYMENT_GATEWAYS",
+    default=[
+        "billing.gateways.cash.Cash",
+        "billing.gateways.stripe.Stripe",
+        "billing.gateways.paypal.PayPal",
+    ],
+)
+PAYMENT_PROVIDER = env.str("PAYMENT_PROVIDER", default="").upper()
+STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default="")
+STRIPE_PUBLISHABLE_KEY = env.str("STRIPE_PUBLISHABLE_KEY", default="")
+STRIPE_WEBHOOK_SECRET = env.list("STRIPE_WEBHOOK_SECRET", default=[])
+STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="https://api.stripe.com").rstrip("/")
+PAYPAL_CLIENT_ID = env.str("PAYPAL_CLIENT_ID", default="")
+PAYPAL_CLIENT_SECRET = env.str("PAYPAL_CLIENT_SECRET", default="")
+PAYPAL_WEBHOOK_ID = env.str("PAYPAL_WEBHOOK_ID", default="")
+PAYPAL_API_BASE = env.str("PAYPAL_API_BASE", default="https://api-m.paypal.com").rstrip("/")
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": os.environ.get("LOG_LEVEL", "INFO")},
+    # Below that it logs bodies, and messages that repeat a part of the secret key.
+    "loggers": {"stripe": {"level": "WARNING"}},
 }
 
 UNFOLD = unfold.SETTINGS

@@ -8,4 +8,5 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     path("admin/desk/", include("circulation.desk_urls")),
     path("admin/", admin.site.urls),
+    path("", include("billing.urls")),
 ]

@@ -9,6 +9,8 @@ from django.db import connection
 
 from tests import chromium, factories
 
+pytest_plugins = ("tests.payment_servers", "tests.paypal_fixtures")
+
 # Playwright keeps an event loop running in the process; Django would refuse the ORM beside it.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 

@@ -1,0 +1,61 @@
+"""A reader's account: its lock, and what it comes to."""
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from django.contrib.auth import get_user_model
+from django.db.models import F, Q, Sum
+
+from billing.models import Allocation, AllocationState, Charge, Payment, PaymentStatus
+
+if TYPE_CHECKING:
+    from circulation.models import Reader
+
+ZERO = Decimal("0.00")
+
+
+def lock(reader_id: int) -> None:
+    """Hold the account until the transaction ends.
+
+    Whatever changes what a reader owes, or what pays for it, holds it: the reader's row comes
+    before charges and payments in the order of locks. SQLite's IMMEDIATE transaction is the lock.
+    """
+    get_user_model().objects.select_for_update(no_key=True).only("pk").get(pk=reader_id)
+
+
+def adjusted(charge: Charge) -> Decimal:
+    """Return what has been taken off the charge."""
+    return total(charge.adjustments.aggregate(total=Sum("amount")))
+
+
+def paid(charge: Charge) -> Decimal:
+    """Return what has been paid of the charge and not given back."""
+    settled = Allocation.objects.filter(charge=charge, state=AllocationState.PAID)
+    return total(settled.aggregate(total=Sum(F("amount") - F("refunded"))))
+
+
+def owed(charge: Charge) -> Decimal:
+    """Return what is still owed on the charge."""
+    return charge.amount - adjusted(charge) - paid(charge)
+
+
+def debt(reader: "Reader") -> Decimal:
+    """Return what is still owed on all the reader's charges, as assessed so far."""
+    return total(Charge.objects.filter(reader=reader).with_owed().aggregate(total=Sum("owed")))
+
+
+def credit(reader: "Reader") -> Decimal:
+    """Return what the reader paid beyond what was owed, and did not get back."""
+    received = Q(status__in=(PaymentStatus.PAID, PaymentStatus.REFUNDED))
+    payments = Payment.objects.filter(received, reader=reader)
+    return total(payments.with_credit().aggregate(total=Sum("credit")))
+
+
+def balance(reader: "Reader") -> Decimal:
+    """Return what the reader owes less the reader's credit: negative if the library owes."""
+    return debt(reader) - credit(reader)
+
+
+def total(aggregate: dict[str, Decimal | None]) -> Decimal:
+    """Return an aggregate called `total` in whole cents: SQLite sums in floating point."""
+    return round(aggregate["total"] or ZERO, 2)

@@ -1,0 +1,452 @@
+"""The only writer of payments: drafts that follow what is owed, and what became of each payment.
+
+Nothing here touches the network. Every function holds the reader's account while it writes.
+"""
+
+import uuid
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from alerts import outbox
+from alerts.events import EventKind
+from alerts.wording import money
+from billing import accounts, queue
+from billing.gateways.base import Session, Snapshot, State
+from billing.models import (
+    Adjustment,
+    AdjustmentKind,
+    Allocation,
+    AllocationState,
+    Charge,
+    Payment,
+    PaymentStatus,
+    RefundStatus,
+)
+from billing.settlements import RECEIVED
+
+if TYPE_CHECKING:
+    from circulation.models import Reader
+
+ZERO = accounts.ZERO
+LONGEST_ERROR = 500
+CLOSE_SESSION = "billing.tasks.close_session"
+OPEN_SESSION = "billing.tasks.open_session"
+
+
+class NothingOwedError(Exception):
+    """Nothing is owed on what was chosen."""
+
+
+class OvertakenError(Exception):
+    """What was chosen has changed in the meantime: look at the account again."""
+
+
+def draft(charge: Charge, amount: Decimal, *, opens: bool) -> None:
+    """Make the payment that waits for a charge that none waits for yet."""
+    payment = _new_payment([charge], {charge.pk: amount}, state=AllocationState.OPEN)
+    if opens:
+        _ask_for_session(payment)
+
+
+def follow(charge: Charge, *, opens: bool = False) -> None:
+    """Bring the payment that waits for a charge in step with what is owed on it.
+
+    A draft follows the charge. A session that asks for more than is owed now is given up; one that
+    asks for less stands, and the rest is asked for after it. With `opens` a new draft gets its
+    session by a job. The caller holds the account.
+    """
+    left = accounts.owed(charge)
+    waiting = _waiting(charge)
+    if waiting is None:
+        if left > ZERO:
+            draft(charge, left, opens=opens)
+        return
+    payment = waiting.payment
+    if not payment.is_draft:
+        if waiting.amount > left and payment.status == PaymentStatus.PENDING:
+            give_up(payment)
+        return
+    Allocation.objects.filter(pk=waiting.pk).update(amount=left)
+    payment.money_to_pay = left
+    Payment.objects.filter(pk=payment.pk).update(money_to_pay=left)
+    if not left:
+        _close_draft(payment, charge)
+    elif opens:
+        _ask_for_session(payment)
+
+
+def give_up(payment: Payment, *, by: "Reader | None" = None) -> None:
+    """Give a session up, here and now; a job closes it at the provider.
+
+    What is paid there all the same is settled when it is seen. The caller holds the account.
+    """
+    payment.must_close = payment.key is not None
+    _end(payment, PaymentStatus.EXPIRED, by=by)
+    if payment.must_close:
+        queue.after_commit(CLOSE_SESSION, payment.pk)
+
+
+def release_overpaid(charge: Charge, *, by: "Reader | None" = None) -> None:
+    """Turn what was paid of a charge beyond what it comes to now into the reader's credit."""
+    over = -accounts.owed(charge)
+    paid = Allocation.objects.filter(charge=charge, state=AllocationState.PAID)
+    for allocation in paid.order_by("-pk"):
+        if over <= ZERO:
+            return
+        part = min(over, allocation.amount - allocation.refunded)
+        allocation.amount -= part
+        over -= part
+        allocation._history_user = by
+        allocation.save()
+
+
+def waiting_for(reader_id: int, charge_ids: Iterable[int]) -> list[Payment]:
+    """Return the sessions that wait to be paid for any of these charges."""
+    covering = Allocation.objects.filter(charge__in=charge_ids, state=AllocationState.OPEN)
+    payments = Payment.objects.in_session().filter(
+        reader=reader_id, pk__in=covering.values("payment")
+    )
+    return list(payments.order_by("pk"))
+
+
+@transaction.atomic
+def freeze(reader_id: int, charge_ids: Iterable[int], *, provider: str) -> Payment:
+    """Return the payment in which all that is owed on these charges is asked of a provider.
+
+    The one that is in session for exactly this is returned again. Its idempotency key is stored
+    before the provider is called. Raises NothingOwedError, and OvertakenError where another
+    session has to be closed first.
+    """
+    accounts.lock(reader_id)
+    amounts = _owed_on(reader_id, charge_ids)
+    payment = _waiting_for_exactly(amounts)
+    if payment is not None and not payment.is_draft:
+        return payment
+    if waiting_for(reader_id, amounts):
+        raise OvertakenError
+    if payment is None:
+        payment = _joint_payment(amounts)
+    payment.provider = provider
+    payment.key = uuid.uuid4()
+    payment.must_open = False
+    payment.save()
+    return payment
+
+
+@transaction.atomic
+def opened(payment: Payment, session: Session) -> Payment:
+    """Write down the session that the provider made for a payment, whatever became of it since."""
+    payment = lock(payment)
+    payment.session_id = session.id
+    payment.session_url = session.url
+    payment.session_expires_at = session.expires_at
+    payment.last_error = ""
+    payment.save()
+    return payment
+
+
+@transaction.atomic
+def failed_to_open(payment: Payment, problem: str, *, is_final: bool) -> Payment:
+    """Write down why a session was not made; for good, the debt waits in a new draft."""
+    payment = lock(payment)
+    payment.last_error = problem[:LONGEST_ERROR]
+    payment.checked_at = timezone.now()
+    if is_final and payment.is_open and payment.session_id is None:
+        _end(payment, PaymentStatus.FAILED)
+    else:
+        payment.save()
+    return payment
+
+
+@transaction.atomic
+def take(
+    reader: "Reader", amounts: Mapping[int, Decimal], *, provider: str, by: "Reader", at: datetime
+) -> Payment:
+    """Write down money that staff hold in their hands, as `{charge id: amount}`.
+
+    Raises OvertakenError where less is owed by now, or where a session waits for it.
+    """
+    accounts.lock(reader.pk)
+    owed = _owed_on(reader.pk, amounts)
+    if any(amount > owed.get(charge, ZERO) for charge, amount in amounts.items()):
+        raise OvertakenError
+    if waiting_for(reader.pk, amounts):
+        raise OvertakenError
+    payment = _waiting_for_exactly(amounts) or _new_payment(
+        Charge.objects.filter(pk__in=amounts), amounts, state=AllocationState.RELEASED
+    )
+    payment.provider = provider
+    payment.taken_by = by
+    total = sum(amounts.values(), ZERO)
+    seen = Snapshot(State.PAID, payment.reference, amount=total, currency=payment.currency)
+    return _write_down(payment, seen, at=at, by=by)
+
+
+@transaction.atomic
+def record(
+    payment: Payment, seen: Snapshot, *, at: datetime, by: "Reader | None" = None
+) -> Payment:
+    """Write down how a payment stands at its provider. What was received stays received."""
+    return _write_down(lock(payment), seen, at=at, by=by)
+
+
+@transaction.atomic
+def accept(payment: Payment, *, by: "Reader") -> Payment:
+    """Count a payment that was to be reviewed as paid; what is not owed becomes credit.
+
+    Raises OvertakenError where it is not to be reviewed any more, or in another currency.
+    """
+    payment = lock(payment)
+    fits = payment.paid_currency == payment.currency and not payment.refunded_amount
+    if payment.status != PaymentStatus.REVIEW or not fits:
+        raise OvertakenError
+    _pay(payment, by=by)
+    return payment
+
+
+def lock(payment: Payment) -> Payment:
+    """Hold the account of a payment, and the payment; return it as it is now."""
+    accounts.lock(payment.reader_id)
+    return (
+        Payment.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("reader")
+        .get(pk=payment.pk)
+    )
+
+
+def recount_refunds(payment: Payment, *, by: "Reader | None" = None) -> None:
+    """Mark a payment as refunded once all of it was given back. The caller holds the payment."""
+    given = payment.refunds.filter(status=RefundStatus.DONE)
+    is_whole = sum((each.amount for each in given), ZERO) == payment.paid_amount
+    if is_whole == (payment.status == PaymentStatus.REFUNDED):
+        return
+    if is_whole:
+        payment.status = PaymentStatus.REFUNDED
+    else:
+        payment.status = PaymentStatus.REVIEW if payment.review_reason else PaymentStatus.PAID
+    payment._history_user = by
+    payment.save()
+
+
+@transaction.atomic
+def apply_credit(charge: Charge, amount: Decimal, *, by: "Reader") -> None:
+    """Pay a charge with what the reader has paid too much before, the oldest credit first.
+
+    Raises OvertakenError where there is not as much credit, or not as much owed, any more.
+    """
+    accounts.lock(charge.reader_id)
+    if amount > accounts.owed(charge) or amount <= ZERO:
+        raise OvertakenError
+    left = amount
+    received = (PaymentStatus.PAID, PaymentStatus.REFUNDED)
+    payments: Any = Payment.objects.filter(reader=charge.reader_id, status__in=received)
+    for payment in payments.with_credit().filter(credit__gt=0).order_by("pk"):
+        part = min(left, payment.credit)
+        _add(payment, charge, part, by=by)
+        left -= part
+        if not left:
+            follow(charge)
+            return
+    raise OvertakenError
+
+
+def _add(payment: Payment, charge: Charge, amount: Decimal, *, by: "Reader") -> None:
+    allocation = payment.allocations.filter(charge=charge).first()
+    if allocation is None:
+        allocation = Allocation(payment=payment, charge=charge, amount=ZERO)
+    allocation.amount += amount
+    allocation.state = AllocationState.PAID
+    allocation._history_user = by
+    allocation.save()
+
+
+def _write_down(
+    payment: Payment, seen: Snapshot, *, at: datetime, by: "Reader | None" = None
+) -> Payment:
+    payment.checked_at = at
+    payment.last_error = ""
+    if seen.state not in (State.OPEN, State.PROCESSING):
+        payment.must_close = False
+    elif not payment.is_open and payment.status not in RECEIVED:
+        payment.must_close = True  # given up, and not yet over
+    if payment.status in RECEIVED:
+        payment.save()
+    elif seen.state == State.PAID:
+        _receive(payment, seen, at=at, by=by)
+    elif payment.is_open and seen.state == State.PROCESSING:
+        payment.status = PaymentStatus.PROCESSING
+        payment.save()
+    elif payment.is_open and seen.state == State.FAILED:
+        _end(payment, PaymentStatus.FAILED, by=by)
+    elif payment.is_open and seen.state == State.EXPIRED:
+        _end(payment, PaymentStatus.EXPIRED, by=by)
+    else:
+        payment.save()
+    return payment
+
+
+def _receive(payment: Payment, seen: Snapshot, *, at: datetime, by: "Reader | None") -> None:
+    payment.paid_amount = seen.amount or ZERO
+    payment.paid_currency = seen.currency
+    payment.paid_at = at
+    payment.transaction_id = seen.transaction_id
+    doubt = _doubt(payment, seen)
+    if doubt is None:
+        _pay(payment, by=by)
+        return
+    payment.review_reason = doubt
+    _end(payment, PaymentStatus.REVIEW, by=by)
+    _tell_staff(payment, doubt)
+
+
+def _doubt(payment: Payment, seen: Snapshot) -> str | None:
+    """Return why staff have to look at money that came in, or None."""
+    if seen.reference != payment.reference:
+        return _("The provider's session is marked as belonging to another payment.")
+    if seen.currency != payment.currency:
+        return _("Paid in %(paid)s, asked for in %(asked)s.") % {
+            "paid": seen.currency or "?",
+            "asked": payment.currency,
+        }
+    if seen.amount != payment.money_to_pay:
+        return _("Paid %(paid)s, asked for %(asked)s.") % {
+            "paid": money(seen.amount or ZERO),
+            "asked": money(payment.money_to_pay),
+        }
+    if seen.amount and not _still_owed(payment):
+        return _("Nothing is owed any more on what this paid: it was settled in another way.")
+    return None
+
+
+def _still_owed(payment: Payment) -> bool:
+    return any(accounts.owed(charge) > ZERO for charge in _charges_of(payment))
+
+
+def _pay(payment: Payment, *, by: "Reader | None") -> None:
+    """Count the money towards the charges, as far as they are owed; the rest is credit."""
+    received = payment.paid_amount or ZERO
+    spent = ZERO
+    for allocation in payment.allocations.select_related("charge").order_by("charge_id"):
+        part = min(allocation.amount, accounts.owed(allocation.charge), received - spent)
+        allocation.amount = max(part, ZERO)
+        allocation.state = AllocationState.PAID
+        allocation._history_user = by
+        allocation.save()
+        spent += allocation.amount
+    payment.status = PaymentStatus.PAID
+    payment.review_reason = ""
+    payment._history_user = by
+    payment.save()
+    for charge in _charges_of(payment):
+        follow(charge)
+    if received:
+        outbox.record(
+            EventKind.PAYMENT_COMPLETED, payment, reader=payment.reader, amount=str(received)
+        )
+    if received > spent:
+        credit = _("%(sum)s more than was owed: it is the reader's credit.")
+        _tell_staff(payment, credit % {"sum": money(received - spent)})
+
+
+def _tell_staff(payment: Payment, why: str) -> None:
+    outbox.record(EventKind.PAYMENT_NEEDS_REVIEW, payment, reader=payment.reader, why=why)
+
+
+def _end(payment: Payment, status: PaymentStatus, *, by: "Reader | None" = None) -> None:
+    """Let the charges go; what is owed on them waits in new drafts."""
+    payment.status = status
+    payment._history_user = by
+    payment.save()
+    charges = _charges_of(payment)
+    payment.allocations.update(state=AllocationState.RELEASED)
+    for charge in charges:
+        follow(charge)
+
+
+def _close_draft(payment: Payment, charge: Charge) -> None:
+    """Nothing is left to pay: settled here without a provider, or taken back for good."""
+    if Adjustment.objects.filter(charge=charge, kind=AdjustmentKind.VOIDED).exists():
+        _end(payment, PaymentStatus.EXPIRED)
+        return
+    nothing = Snapshot(State.PAID, payment.reference, amount=ZERO, currency=payment.currency)
+    _write_down(payment, nothing, at=timezone.now())
+
+
+def _ask_for_session(payment: Payment) -> None:
+    if not queue.has_provider_for(payment.money_to_pay):
+        return
+    Payment.objects.filter(pk=payment.pk).update(must_open=True)
+    queue.after_commit(OPEN_SESSION, payment.pk)
+
+
+def _new_payment(
+    charges: Iterable[Charge], amounts: Mapping[int, Decimal], *, state: AllocationState
+) -> Payment:
+    """Make a draft. It gets no line in the audit before something happens to it."""
+    charges = list(charges)
+    kinds = {charge.kind for charge in charges}
+    loans = {charge.loan_id for charge in charges}
+    payment = Payment(
+        reader_id=charges[0].reader_id,
+        type=kinds.pop() if len(kinds) == 1 else "",
+        borrowing_id=loans.pop() if len(loans) == 1 else None,
+        money_to_pay=sum(amounts.values(), ZERO),
+        currency=settings.CURRENCY,
+    )
+    Payment.objects.bulk_create([payment])
+    Allocation.objects.bulk_create(
+        Allocation(payment=payment, charge_id=charge_id, amount=amount, state=state)
+        for charge_id, amount in sorted(amounts.items())
+    )
+    return payment
+
+
+def _joint_payment(amounts: Mapping[int, Decimal]) -> Payment:
+    """Make one payment for several charges in place of their drafts."""
+    drafts = Payment.objects.drafts().filter(
+        pk__in=Allocation.objects.filter(charge__in=amounts).values("payment")
+    )
+    for draft in drafts:
+        draft.status = PaymentStatus.EXPIRED
+        draft.save()
+        draft.allocations.update(state=AllocationState.RELEASED)
+    charges = Charge.objects.filter(pk__in=amounts)
+    return _new_payment(charges, amounts, state=AllocationState.OPEN)
+
+
+def _waiting(charge: Charge) -> Allocation | None:
+    return (
+        Allocation.objects.filter(charge=charge, state=AllocationState.OPEN)
+        .select_related("payment")
+        .first()
+    )
+
+
+def _waiting_for_exactly(amounts: Mapping[int, Decimal]) -> Payment | None:
+    """Return the open payment that asks for exactly these sums, if there is one."""
+    covering = Allocation.objects.filter(charge__in=amounts, state=AllocationState.OPEN)
+    for payment in Payment.objects.filter(pk__in=covering.values("payment")):
+        asked = dict(payment.allocations.values_list("charge", "amount"))
+        if asked == dict(amounts):
+            return payment
+    return None
+
+
+def _owed_on(reader_id: int, charge_ids: Iterable[int]) -> dict[int, Decimal]:
+    """Return what is owed on these charges. Raises NothingOwedError where that is nothing."""
+    charges: Any = Charge.objects.open().filter(reader=reader_id, pk__in=list(charge_ids))
+    amounts = dict(charges.order_by("pk").values_list("pk", "owed"))
+    if not amounts:
+        raise NothingOwedError
+    return amounts
+
+
+def _charges_of(payment: Payment) -> list[Charge]:
+    return list(Charge.objects.filter(allocations__payment=payment).order_by("pk"))

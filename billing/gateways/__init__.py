@@ -1,19 +1,30 @@
 """The gateways of this library, from the dotted paths in `settings.PAYMENT_GATEWAYS`."""
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
 
-from billing.gateways.base import Gateway
+from billing.gateways.base import Gateway, RejectedError
 
 
-class UnknownGatewayError(LookupError):
-    """No gateway of this name is listed in PAYMENT_GATEWAYS."""
+class UnknownGatewayError(RejectedError, LookupError):
+    """No gateway of this name is listed in PAYMENT_GATEWAYS, so that nothing can be asked of it."""
 
 
 def all_gateways() -> dict[str, Gateway]:
-    """Return one object of each listed class, by name."""
-    made = [import_string(path)() for path in settings.PAYMENT_GATEWAYS]
+    """Return one object of each listed class, by name. Raises ImproperlyConfigured."""
+    made = [_made(path) for path in settings.PAYMENT_GATEWAYS]
     return {gateway.name: gateway for gateway in made}
+
+
+def _made(path: str) -> Gateway:
+    try:
+        gateway: Gateway = import_string(path)()
+    except ImportError as problem:
+        message = f"PAYMENT_GATEWAYS names {path}, which cannot be imported: {problem}."
+        raise ImproperlyConfigured(message) from problem
+    return gateway
 
 
 def called(name: str) -> Gateway:
@@ -21,7 +32,8 @@ def called(name: str) -> Gateway:
     try:
         return all_gateways()[name]
     except KeyError:
-        raise UnknownGatewayError(name) from None
+        message = _("PAYMENT_GATEWAYS does not list %(name)s.") % {"name": name or "-"}
+        raise UnknownGatewayError(message) from None
 
 
 def online() -> Gateway | None:

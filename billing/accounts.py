@@ -1,5 +1,6 @@
 """A reader's account: its lock, and what it comes to."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,13 @@ def lock(reader_id: int) -> None:
     before charges and payments in the order of locks. SQLite's IMMEDIATE transaction is the lock.
     """
     get_user_model().objects.select_for_update(no_key=True).only("pk").get(pk=reader_id)
+
+
+def lock_all(charge_ids: Sequence[int]) -> None:
+    """Hold the accounts of the readers who owe these charges, in one order."""
+    owing = Charge.objects.filter(pk__in=charge_ids).values("reader")
+    readers = get_user_model().objects.select_for_update(no_key=True).only("pk")
+    list(readers.filter(pk__in=owing).order_by("pk"))
 
 
 def adjusted(charge: Charge) -> Decimal:

@@ -4,7 +4,7 @@ Nothing here touches the network. Every function holds the reader's account whil
 """
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from billing.models import (
     Allocation,
     AllocationState,
     Charge,
+    ChargeQuerySet,
     Payment,
     PaymentStatus,
     RefundStatus,
@@ -55,6 +56,26 @@ def draft(charge: Charge, amount: Decimal, *, opens: bool) -> None:
         _ask_for_session(payment)
 
 
+def uncovered() -> ChargeQuerySet:
+    """Return the charges that are owed and for which no payment waits, as after an import."""
+    covered = Allocation.objects.filter(state=AllocationState.OPEN).values("charge")
+    return Charge.objects.open().exclude(pk__in=covered).order_by("pk")
+
+
+@transaction.atomic
+def cover(charge_ids: Sequence[int]) -> int:
+    """Make the payments that wait for charges which none waits for yet, many at once."""
+    accounts.lock_all(charge_ids)
+    charges: list[Any] = list(uncovered().filter(pk__in=charge_ids))
+    payments = [_unpaid([charge], charge.owed) for charge in charges]
+    Payment.objects.bulk_create(payments)
+    Allocation.objects.bulk_create(
+        Allocation(payment=payment, charge=charge, amount=charge.owed)
+        for payment, charge in zip(payments, charges, strict=True)
+    )
+    return len(charges)
+
+
 def follow(charge: Charge, *, opens: bool = False) -> None:
     """Bring the payment that waits for a charge in step with what is owed on it.
 
@@ -72,6 +93,7 @@ def follow(charge: Charge, *, opens: bool = False) -> None:
     if not payment.is_draft:
         if waiting.amount > left and payment.status == PaymentStatus.PENDING:
             give_up(payment)
+            follow(charge, opens=opens)
         return
     Allocation.objects.filter(pk=waiting.pk).update(amount=left)
     payment.money_to_pay = left
@@ -158,7 +180,10 @@ def failed_to_open(payment: Payment, problem: str, *, is_final: bool) -> Payment
     payment = lock(payment)
     payment.last_error = problem[:LONGEST_ERROR]
     payment.checked_at = timezone.now()
-    if is_final and payment.is_open and payment.session_id is None:
+    is_over = is_final and payment.session_id is None
+    if is_over:
+        payment.must_close = False  # there is nothing to close
+    if is_over and payment.is_open:
         _end(payment, PaymentStatus.FAILED)
     else:
         payment.save()
@@ -167,13 +192,21 @@ def failed_to_open(payment: Payment, problem: str, *, is_final: bool) -> Payment
 
 @transaction.atomic
 def take(
-    reader: "Reader", amounts: Mapping[int, Decimal], *, provider: str, by: "Reader", at: datetime
+    reader: "Reader",
+    amounts: Mapping[int, Decimal],
+    *,
+    provider: str,
+    by: "Reader",
+    at: datetime,
+    key: uuid.UUID | None = None,
 ) -> Payment:
-    """Write down money that staff hold in their hands, as `{charge id: amount}`.
+    """Write down money that staff hold in their hands, as `{charge id: amount}`, once per `key`.
 
     Raises OvertakenError where less is owed by now, or where a session waits for it.
     """
     accounts.lock(reader.pk)
+    if key is not None and Payment.objects.filter(key=key).exists():
+        raise OvertakenError
     owed = _owed_on(reader.pk, amounts)
     if any(amount > owed.get(charge, ZERO) for charge, amount in amounts.items()):
         raise OvertakenError
@@ -184,7 +217,8 @@ def take(
     )
     payment.provider = provider
     payment.taken_by = by
-    total = sum(amounts.values(), ZERO)
+    payment.key = key
+    total = round(sum(amounts.values(), ZERO), 2)
     seen = Snapshot(State.PAID, payment.reference, amount=total, currency=payment.currency)
     return _write_down(payment, seen, at=at, by=by)
 
@@ -242,6 +276,7 @@ def apply_credit(charge: Charge, amount: Decimal, *, by: "Reader") -> None:
     Raises OvertakenError where there is not as much credit, or not as much owed, any more.
     """
     accounts.lock(charge.reader_id)
+    charge = Charge.objects.get(pk=charge.pk)  # it may have grown since the caller looked
     if amount > accounts.owed(charge) or amount <= ZERO:
         raise OvertakenError
     left = amount
@@ -389,23 +424,28 @@ def _ask_for_session(payment: Payment) -> None:
 def _new_payment(
     charges: Iterable[Charge], amounts: Mapping[int, Decimal], *, state: AllocationState
 ) -> Payment:
-    """Make a draft. It gets no line in the audit before something happens to it."""
-    charges = list(charges)
-    kinds = {charge.kind for charge in charges}
-    loans = {charge.loan_id for charge in charges}
-    payment = Payment(
-        reader_id=charges[0].reader_id,
-        type=kinds.pop() if len(kinds) == 1 else "",
-        borrowing_id=loans.pop() if len(loans) == 1 else None,
-        money_to_pay=sum(amounts.values(), ZERO),
-        currency=settings.CURRENCY,
-    )
+    """Write a draft. It gets no line in the audit before something happens to it."""
+    payment = _unpaid(charges, sum(amounts.values(), ZERO))
     Payment.objects.bulk_create([payment])
     Allocation.objects.bulk_create(
         Allocation(payment=payment, charge_id=charge_id, amount=amount, state=state)
         for charge_id, amount in sorted(amounts.items())
     )
     return payment
+
+
+def _unpaid(charges: Iterable[Charge], amount: Decimal) -> Payment:
+    """Return a draft for charges of one reader, not written yet."""
+    charges = list(charges)
+    kinds = {charge.kind for charge in charges}
+    loans = {charge.loan_id for charge in charges}
+    return Payment(
+        reader_id=charges[0].reader_id,
+        type=kinds.pop() if len(kinds) == 1 else "",
+        borrowing_id=loans.pop() if len(loans) == 1 else None,
+        money_to_pay=amount,
+        currency=settings.CURRENCY,
+    )
 
 
 def _joint_payment(amounts: Mapping[int, Decimal]) -> Payment:
@@ -432,17 +472,17 @@ def _waiting(charge: Charge) -> Allocation | None:
 def _waiting_for_exactly(amounts: Mapping[int, Decimal]) -> Payment | None:
     """Return the open payment that asks for exactly these sums, if there is one."""
     covering = Allocation.objects.filter(charge__in=amounts, state=AllocationState.OPEN)
-    for payment in Payment.objects.filter(pk__in=covering.values("payment")):
-        asked = dict(payment.allocations.values_list("charge", "amount"))
-        if asked == dict(amounts):
-            return payment
-    return None
+    payments = Payment.objects.filter(pk__in=covering.values("payment"))[:2]
+    if len(payments) != 1:
+        return None
+    asked = dict(payments[0].allocations.values_list("charge", "amount"))
+    return payments[0] if asked == dict(amounts) else None
 
 
 def _owed_on(reader_id: int, charge_ids: Iterable[int]) -> dict[int, Decimal]:
     """Return what is owed on these charges. Raises NothingOwedError where that is nothing."""
     charges: Any = Charge.objects.open().filter(reader=reader_id, pk__in=list(charge_ids))
-    amounts = dict(charges.order_by("pk").values_list("pk", "owed"))
+    amounts = {charge.pk: round(charge.owed, 2) for charge in charges.order_by("pk")}
     if not amounts:
         raise NothingOwedError
     return amounts

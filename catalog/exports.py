@@ -4,12 +4,15 @@ import csv
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import openpyxl
-from django.db.models import QuerySet
+from django.conf import settings
+from django.db.models import Model, QuerySet
+from django.utils import timezone
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 from openpyxl.cell import WriteOnlyCell
 
@@ -25,6 +28,25 @@ CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
 ESCAPED_CONTROL = re.compile(r"_x([0-9A-Fa-f]{4})_")
 LONGEST_CELL = 32_767
 MOST_SHEET_ROWS = 1_048_576
+
+
+class Kind(Protocol):
+    """What can be exported: the rows of a model, by header and ORM path."""
+
+    @property
+    def model(self) -> type[Model]: ...
+
+    @property
+    def exported(self) -> Sequence[tuple[str, str]]: ...
+
+    def to_export(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Prepare rows of the model for `exported`."""
+
+
+def kind_called(name: str) -> Kind:
+    """Return what is exported by this name (settings.EXPORT_KINDS). Raises KeyError."""
+    kind: Kind = import_string(settings.EXPORT_KINDS[name])
+    return kind
 
 
 class ExportRefusedError(Exception):
@@ -94,6 +116,8 @@ def _for_csv(value: Any) -> Any:
         return f"{value:f}"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return timezone.localtime(value).isoformat(" ", "seconds")
     return value
 
 
@@ -121,6 +145,11 @@ def _blocks(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _for_workbook(sheet: Any, value: Any) -> Any:
+    if isinstance(value, datetime):
+        # A workbook knows no time zones: it gets the library's own time.
+        cell = WriteOnlyCell(sheet, timezone.make_naive(value))
+        cell.number_format = "yyyy-mm-dd hh:mm:ss"
+        return cell
     if isinstance(value, date):
         cell = WriteOnlyCell(sheet, value)
         cell.number_format = "yyyy-mm-dd"

@@ -6,7 +6,6 @@ Its resources hold a whole file in memory and go row by row, so the work itself 
 """
 
 import gzip
-from itertools import chain
 from typing import Any
 
 from django.contrib import messages
@@ -20,17 +19,16 @@ from django.http import (
     HttpResponseBase,
     HttpResponseRedirect,
     JsonResponse,
-    StreamingHttpResponse,
 )
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django_q.tasks import async_task
 from import_export.admin import ImportExportMixin
 
-from catalog import exports, import_jobs, imports, uploads
-from catalog.import_forms import ConfirmForm, ExportForm, UploadForm
+from catalog import import_jobs, imports, uploads
+from catalog.export_admin import ExportPages
+from catalog.import_forms import ConfirmForm, UploadForm
 from catalog.import_preview import Preview
 from catalog.uploads import Upload
 
@@ -38,7 +36,7 @@ MOST_ROWS_AT_ONCE = 20_000
 MOST_WORKBOOK_BYTES_AT_ONCE = 1 << 20
 
 
-class ImportExportPages(ImportExportMixin):
+class ImportExportPages(ExportPages, ImportExportMixin):
     """For a ModelAdmin: `import_kind` names what its rows are imported and exported as."""
 
     import_kind = ""
@@ -123,41 +121,6 @@ class ImportExportPages(ImportExportMixin):
     def errors_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Hand out the wrong rows of a preview."""
         return error_file(self._upload(request, pk).error_file)
-
-    def export_action(self, request: HttpRequest) -> HttpResponseBase:
-        """Hand out the records of the list, as it is filtered."""
-        if not self.has_export_permission(request):
-            raise PermissionDenied
-        form = ExportForm(request.POST or None)
-        if request.method == "POST" and form.is_valid():
-            try:
-                return self._exported(request, form.cleaned_data["format"])
-            except exports.ExportRefusedError as refused:
-                form.add_error("format", str(refused))
-        kind = imports.kind_called(self.import_kind)
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("Export"),
-            "form": form,
-            "opts": self.opts,
-            "fields_list": [("", [header for header, _path in kind.exported])],
-        }
-        return TemplateResponse(request, [self.export_template_name], context)
-
-    def _exported(self, request: HttpRequest, file_format: str) -> StreamingHttpResponse:
-        kind = imports.kind_called(self.import_kind)
-        rows = kind.model._default_manager.all()
-        if request.GET:
-            rows = rows.filter(pk__in=self.get_export_queryset(request).order_by().values("pk"))
-        parts = exports.stream(kind.to_export(rows), kind.exported, kind=file_format)
-        # What refuses does so before the first part, while a page can still say why.
-        beginning = next(parts)
-        name = f"{self.import_kind}-{timezone.localdate()}.{file_format}"
-        return StreamingHttpResponse(
-            chain([beginning], parts),
-            content_type=exports.FORMATS[file_format],
-            headers={"Content-Disposition": f'attachment; filename="{name}"'},
-        )
 
     def _keep(self, request: HttpRequest, form: UploadForm) -> Upload:
         file: UploadedFile[Any] = form.cleaned_data["import_file"]

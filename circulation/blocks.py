@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from alerts.wording import day, money
-from billing import charges
+from billing import accounts, charges
 from billing.models import Charge, ChargeKind
 from catalog.models import Book, Copy, CopyStatus
 from circulation import fines, rules
@@ -71,7 +71,7 @@ def against_debt(reader: Reader, rule: LoanPolicy, *, on: date) -> list[Block]:
 
 
 def debt_that_counts(reader: Reader, *, on: date) -> Decimal:
-    """Return the debt that lending looks at, with overdue fines grown up to `on`.
+    """Return the debt that lending looks at, less credit, with overdue fines grown up to `on`.
 
     The lending fee of a loan that is still out and not overdue does not count, or the second book
     of a visit would be refused.
@@ -87,7 +87,7 @@ def debt_that_counts(reader: Reader, *, on: date) -> Decimal:
         pk__in=Charge.objects.filter(fee_not_due_yet, reader=reader).values("pk")
     )
     written = counting.with_owed().aggregate(total=Sum("owed"))["total"] or charges.ZERO
-    return round(written, 2) + fines.growth(reader, on=on)
+    return round(written, 2) + fines.growth(reader, on=on) - accounts.credit(reader)
 
 
 def against_number_of_loans(reader: Reader, rule: LoanPolicy) -> list[Block]:

@@ -8,30 +8,42 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django_q.models import Schedule
 
+from billing import tasks as billing
 from catalog import tasks as catalog
 from circulation import tasks as circulation
 
 
 @dataclass(frozen=True)
 class Job:
-    """A plain function of a date, safe to run twice, late, or after days off; run once a day.
+    """A plain function of a date, safe to run twice, late, or after days off.
 
-    `at` is in the library's time zone. A run that was missed is made up for once.
+    It runs once a day, `at` a time in the library's time zone, or every so many `minutes`. A run
+    that was missed is made up for once.
     """
 
     name: str
     run: Callable[[date | None], str]
-    at: time
     does: str | Promise
+    at: time | None = None
+    minutes: int | None = None
 
     @property
     def path(self) -> str:
         return f"{self.run.__module__}.{self.run.__qualname__}"
 
+    @property
+    def rhythm(self) -> str:
+        if self.at is None:
+            return _("every %(minutes)d minutes") % {"minutes": self.minutes}
+        return _("daily at %(time)s") % {"time": f"{self.at:%H:%M}"}
+
     def next_run(self, after: datetime) -> datetime:
+        if self.at is None:
+            return after
         local = timezone.localtime(after)
         today = datetime.combine(local.date(), self.at, tzinfo=local.tzinfo)
         return today if today > local else today + timedelta(days=1)
@@ -42,19 +54,25 @@ JOBS = (
         "expire_holds",
         circulation.expire_holds,
         at=time(0, 10),
-        does=_("ends holds that were not picked up and passes their copies on"),
+        does=gettext_lazy("ends holds that were not picked up and passes their copies on"),
     ),
     Job(
         "accrue_fines",
         circulation.accrue_fines,
         at=time(0, 30),
-        does=_("writes down what overdue loans have come to"),
+        does=gettext_lazy("writes down what overdue loans have come to"),
     ),
     Job(
         "tidy_imports",
         catalog.tidy_imports,
         at=time(0, 50),
-        does=_("indexes what a killed import left, and deletes abandoned uploads"),
+        does=gettext_lazy("indexes what a killed import left, and deletes abandoned uploads"),
+    ),
+    Job(
+        "reconcile_payments",
+        billing.reconcile_payments,
+        minutes=10,
+        does=gettext_lazy("asks the providers about payments and refunds that are not finished"),
     ),
 )
 
@@ -78,7 +96,8 @@ def _sync_one(job: Job, at: datetime) -> bool:
         double.delete()
     wanted: dict[str, Any] = {
         "func": job.path,
-        "schedule_type": Schedule.DAILY,
+        "schedule_type": Schedule.MINUTES if job.minutes else Schedule.DAILY,
+        "minutes": job.minutes,
         "repeats": -1,
         "args": None,
         "kwargs": None,
@@ -94,6 +113,6 @@ def _sync_one(job: Job, at: datetime) -> bool:
 
 def _kept_or_next(planned: datetime | None, job: Job, at: datetime) -> datetime:
     """Keep a planned run, even one that is late, unless the table has moved it."""
-    if planned is not None and timezone.localtime(planned).time() == job.at:
+    if planned is not None and job.at in (None, timezone.localtime(planned).time()):
         return planned
     return job.next_run(after=at)

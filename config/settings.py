@@ -164,6 +164,7 @@ TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 USE_I18N = True
 USE_TZ = True
 CURRENCY = env.str("CURRENCY", default="USD")
+LIBRARY_NAME = env.str("LIBRARY_NAME", default="Carrel")
 
 SITE_URL = env.str("SITE_URL", default="http://127.0.0.1:8000").rstrip("/")
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
@@ -198,6 +199,13 @@ IMPORT_KINDS = {
     "loans": "circulation.imports.loans.LOANS",
     "charges": "circulation.imports.charges.CHARGES",
 }
+EXPORT_KINDS = {**IMPORT_KINDS, "payments": "circulation.exports.PAYMENTS"}
+
+MAIL_IS_SET_UP = bool(env.str("EMAIL_URL", default=""))
+if MAIL_IS_SET_UP:
+    vars().update(env.email_url("EMAIL_URL"))
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="carrel@localhost")
 
 PAYMENT_GATEWAYS = env.list(
     "PAYMENT_GATEWAYS",

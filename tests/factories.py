@@ -6,7 +6,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.contrib.auth.models import Group, Permission
+from django.db.models import QuerySet
 
+from billing.models import Allocation, Charge, Payment
 from catalog.models import Book, Copy
 from circulation import desk
 from circulation.models import ClosedDay, ClosedWeekday, Loan, LoanPolicy, Reader, Weekday
@@ -112,6 +114,14 @@ def lend_until(due: date, reader: Reader | None = None, copy: Copy | None = None
 def take_back(copy: Copy, *, on: date, dated: date | None = None) -> desk.CheckIn:
     """Scan a copy in return mode on a day, with a book-drop date where one is given."""
     return desk.check_in(copy, on=dated, today=on)
+
+
+def forget(charges: QuerySet[Charge]) -> None:
+    """Make it as if these charges had never been: what nothing in the library itself does."""
+    payments = list(Payment.objects.filter(allocations__charge__in=charges).values_list("pk"))
+    Allocation.objects.filter(charge__in=charges).delete()
+    Payment.objects.filter(pk__in=[pk for (pk,) in payments]).delete()
+    charges.delete()
 
 
 def overriding(*codes: str, reason: str = "The head of the library agreed.") -> Overriding:

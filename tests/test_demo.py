@@ -219,6 +219,7 @@ def test_it_prints_every_login_and_cards_and_barcodes_that_exist(prepared: Path)
         ("billing_charge WHERE kind = 'FINE' AND is_accruing", 5),
         ("billing_charge WHERE kind = 'PAYMENT'", 1),
         ("billing_charge WHERE kind = 'LOST'", 1),
+        ("billing_payment WHERE provider = 'CASH' AND status = 'PAID'", 10),
         ("billing_adjustment WHERE kind = 'WAIVED'", 1),
         ("django_q_schedule", 2),
     ],

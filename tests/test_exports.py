@@ -8,16 +8,26 @@ from typing import Any
 
 import openpyxl
 import pytest
+from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing import charges
-from billing.models import Charge, ChargeKind
+from billing import charges, payments
+from billing.models import Charge, ChargeKind, Payment
 from catalog import exports, imports
 from catalog.models import Book, Copy, CopyStatus, Cover, ItemType
 from circulation import desk
 from circulation.models import DeskAct, Loan, Reader, ReaderCategory
-from tests.factories import MONDAY, make_book, make_copy, make_reader, march
+from tests.factories import (
+    MONDAY,
+    WARSAW,
+    forget,
+    make_book,
+    make_copy,
+    make_reader,
+    march,
+    noon,
+)
 
 NASTY = (
     "=1+1", "+48 123", "-2", "@SUM(A1)", "\tTab", "\rReturn", "  =spaced", "'=quoted", "''",
@@ -116,7 +126,7 @@ def test_what_a_workbook_cannot_hold_is_refused_and_not_cut() -> None:
 def test_a_library_can_move_to_an_empty_one_by_its_files() -> None:
     kinds = ("books", "copies", "readers", "loans", "charges")
     files = {name: exported(name, "csv") for name in kinds}
-    Charge.objects.all().delete()
+    forget(Charge.objects.all())
     DeskAct.objects.all().delete()
     Loan.objects.all().delete()
     Reader.objects.all().delete()
@@ -130,3 +140,30 @@ def test_a_library_can_move_to_an_empty_one_by_its_files() -> None:
         assert report.wrong == 0, report.errors
     for name in kinds:
         assert exported(name, "csv").decode().splitlines() == files[name].decode().splitlines()
+
+
+@pytest.mark.usefixtures("library")
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_payments_are_exported_with_what_became_of_them(file_format: str) -> None:
+    anna = Reader.objects.get(first_name="Anna")
+    debt = charges.assess(anna, ChargeKind.FINE, Decimal("3.00"), description="Late", on=MONDAY)
+    assert debt is not None
+    at = noon(march(31))
+    payment = payments.take_cash(anna, {debt.pk: Decimal("1.25")}, by=anna, at=at)
+    kind = exports.kind_called("payments")
+    rows = kind.to_export(Payment.objects.filter(pk=payment.pk))
+    with timezone.override(WARSAW):
+        content = b"".join(exports.stream(rows, kind.exported, kind=file_format))
+    [row] = read(content, file_format)
+    assert (row["status"], row["provider"], row["type"]) == ("PAID", "CASH", "FINE")
+    assert Decimal(str(row["paid_amount"])) == Decimal("1.25")
+    assert str(row["paid_at"]).startswith("2026-03-31 12:00:00")
+    assert row["taken_by"] == row["card_number"] == anna.card_number
+
+
+def read(content: bytes, file_format: str) -> list[dict[str, Any]]:
+    if file_format == "csv":
+        return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
+    workbook = openpyxl.load_workbook(io.BytesIO(content), read_only=True)
+    header, *rows = workbook.worksheets[0].iter_rows(values_only=True)
+    return [dict(zip(header, row, strict=True)) for row in rows]

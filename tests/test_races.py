@@ -19,6 +19,7 @@ from config import integrity
 from tests import race
 from tests.factories import (
     MONDAY,
+    forget,
     lend,
     lend_until,
     make_book,
@@ -208,7 +209,7 @@ class TestWithTheGuardsOff:
             answers = self.oversell(five_free)
             loans = Loan.objects.open().count()
         finally:
-            Charge.objects.all().delete()
+            forget(Charge.objects.all())
             DeskAct.objects.all().delete()
             Loan.objects.all().delete()
             Copy.objects.update(status=CopyStatus.AVAILABLE)

@@ -7,6 +7,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from billing import ledger
 from billing.models import Charge, ChargeKind
 from catalog.imports import values
 from catalog.imports.kinds import Column, Options, RowError
@@ -20,6 +21,7 @@ from circulation.imports.readers import (
     refuse_changes,
 )
 
+COVERED_AT_ONCE = 500
 KINDS = {
     "payment": ChargeKind.PAYMENT,
     "lending fee": ChargeKind.PAYMENT,
@@ -133,8 +135,18 @@ class Charges(Kind):
             ),
         )
 
+    def finish(self, plan: Plan, *, run_id: int) -> None:
+        """Let a payment wait for each new charge; the reconcile job does what is left undone."""
+        while batch := _uncovered(run_id):
+            ledger.cover(batch)
+
     def given(self) -> dict[str, tuple[str, list[object]]]:
         return {"assessed_date": ("%s", [timezone.localdate().isoformat()])}
+
+
+def _uncovered(run_id: int) -> list[int]:
+    new = ledger.uncovered().filter(import_run=run_id)
+    return list(new.values_list("pk", flat=True)[:COVERED_AT_ONCE])
 
 
 CHARGES = Charges()

@@ -6,7 +6,22 @@ from pathlib import Path
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 DATABASE = BASE_DIR / "demo.sqlite3"
 # A real installation may set these; here they would reach its services, or make no sense.
-NOT_IN_A_DEMO = ("REDIS_URL", "EMAIL_URL", "BEHIND_PROXY", "CSRF_TRUSTED_ORIGINS")
+NOT_IN_A_DEMO = (
+    "REDIS_URL",
+    "EMAIL_URL",
+    "BEHIND_PROXY",
+    "CSRF_TRUSTED_ORIGINS",
+    "PAYMENT_PROVIDER",
+    "PAYMENT_GATEWAYS",
+    "STRIPE_SECRET_KEY",
+    "STRIPE_PUBLISHABLE_KEY",
+    "STRIPE_WEBHOOK_SECRET",
+    "STRIPE_API_BASE",
+    "PAYPAL_CLIENT_ID",
+    "PAYPAL_CLIENT_SECRET",
+    "PAYPAL_WEBHOOK_ID",
+    "PAYPAL_API_BASE",
+)
 
 
 def use_demo_environment() -> None:

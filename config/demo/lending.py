@@ -11,7 +11,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from tqdm import tqdm
 
-from billing import charges
+from billing import charges, payments
+from billing.models import Charge
 from catalog.models import Copy
 from circulation import desk, fines, holds
 from circulation.models import Loan, Reader
@@ -36,7 +37,8 @@ class Story:
     renewed: int | None = None
     lost: int | None = None
     waived: Decimal | None = None
-    why_waived: str = "Ill in hospital"
+    paid: Decimal | None = None
+    """Paid in cash when the copy came back or was reported lost: at most so much."""
     override: str = ""
 
 
@@ -89,13 +91,13 @@ STORIES = (
     Story(card(36), barcode(1400), lent=39, due=25),
     Story(card(5), barcode(2600), lent=59, due=45),
     Story(card(38), barcode(1727), lent=76, due=62),
-    # Lost: not found yet, and found again.
+    # Lost: not found yet, and found again after it was paid for.
     Story(card(8), barcode(2554), lent=50, due=36, lost=20),
-    Story(card(19), barcode(2500), lent=70, due=56, lost=40, back=15),
-    # Back late, with a fine; of one of them a part was waived.
+    Story(card(19), barcode(2500), lent=70, due=56, lost=40, paid=Decimal("30.00"), back=15),
+    # Back late, with a fine; of one of them a part was waived, of one a part paid.
     Story(card(39), barcode(2641), lent=40, due=26, back=22),
     Story(card(40), barcode(2814), lent=45, due=31, back=21, waived=Decimal("2.00")),
-    Story(card(21), barcode(120), lent=44, due=23, back=10),
+    Story(card(21), barcode(120), lent=44, due=23, back=10, paid=Decimal("1.50")),
     Story(card(37), barcode(5200), lent=60, due=32, back=25),
     # Back, and put on the hold shelf for the next reader.
     Story(card(12), barcode(84), lent=14, back=2),
@@ -145,8 +147,7 @@ class Desk:
                 lambda: desk.renew(self.loans[story], on=renewed, by=self.assistant),
             )
         if story.lost is not None:
-            lost = self._day(story.lost)
-            yield story.lost, lambda: desk.mark_lost(self.loans[story], on=lost, by=self.assistant)
+            yield story.lost, lambda: self._lose(story)
         if story.back is not None:
             yield story.back, lambda: self._take_back(story)
 
@@ -178,7 +179,20 @@ class Desk:
         done = desk.check_in(self.loans[story].copy, on=day, today=day, by=self.assistant)
         if story.waived and done.fine:
             amount = min(story.waived, done.fine.amount)
-            charges.waive(done.fine, amount, by=self.librarian, reason=story.why_waived)
+            charges.waive(done.fine, amount, by=self.librarian, reason="Ill in hospital")
+        if story.paid and done.fine:
+            self._take_cash(story.paid, done.fine, on=day)
+
+    def _lose(self, story: Story) -> None:
+        day = self._day(story.lost or 0)
+        price = desk.mark_lost(self.loans[story], on=day, by=self.assistant)
+        if story.paid and price:
+            self._take_cash(story.paid, price, on=day)
+
+    def _take_cash(self, most: Decimal, charge: Charge, *, on: date) -> None:
+        amount = min(most, charge.amount)
+        at = datetime.combine(on, time(15), timezone.get_current_timezone())
+        payments.take_cash(charge.reader, {charge.pk: amount}, by=self.assistant, at=at)
 
     def _place(self, wait: Wait) -> None:
         at = datetime.combine(self._day(wait.placed), time(11), timezone.get_current_timezone())
@@ -198,8 +212,7 @@ def past_stories() -> Iterator[Story]:
                 barcode(record, 2),
                 lent=day,
                 back=day - kept,
-                waived=Decimal("10.00"),
-                why_waived="Paid at the till that was used before",
+                paid=Decimal("10.00"),
             )
             day -= kept + dice.randrange(3, 75)
 

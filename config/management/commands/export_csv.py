@@ -1,4 +1,4 @@
-"""`manage.py export_csv KIND`: write books, copies, readers, loans or charges to a file."""
+"""`manage.py export_csv KIND`: write all books, readers, payments and so on to a file."""
 
 import sys
 from pathlib import Path
@@ -8,17 +8,17 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 
-from catalog import exports, imports
+from catalog import exports
 
 
 class Command(BaseCommand):
     help = (
-        "Export all records of a kind, in a form that import_csv reads and a spreadsheet shows as "
-        "it is: text that looks like a formula begins with an apostrophe."
+        "Export all records of a kind, in a form that import_csv reads (but for payments) and a "
+        "spreadsheet shows as it is: text that looks like a formula begins with an apostrophe."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("kind", choices=list(settings.IMPORT_KINDS))
+        parser.add_argument("kind", choices=list(settings.EXPORT_KINDS))
         parser.add_argument(
             "-o", "--output", type=Path, metavar="FILE", help="where to (default: standard output)"
         )
@@ -29,7 +29,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        kind = imports.kind_called(options["kind"])
+        kind = exports.kind_called(options["kind"])
         output: Path | None = options["output"]
         chosen = options["format"] or _format_of(output)
         rows = kind.to_export(kind.model._default_manager.all())

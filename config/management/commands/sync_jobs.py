@@ -14,9 +14,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         changed = jobs.sync()
         for job in jobs.JOBS:
-            line = _("%(name)s, daily at %(time)s: %(does)s") % {
+            line = _("%(name)s, %(rhythm)s: %(does)s") % {
                 "name": job.name,
-                "time": f"{job.at:%H:%M}",
+                "rhythm": job.rhythm,
                 "does": job.does,
             }
             self.stdout.write(line + (_(" (changed)") if job.name in changed else ""))

@@ -7,7 +7,7 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from tests import chromium, factories
+from tests import chromium, emulators, factories
 
 pytest_plugins = ("tests.payment_servers", "tests.paypal_fixtures")
 
@@ -22,6 +22,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         _skip_or_fail("POSTGRES", "needs PostgreSQL: set DATABASE_URL=postgres://...")
     if item.get_closest_marker("browser") and not chromium.find_chromium():
         _skip_or_fail("BROWSER", f"needs one of {', '.join(chromium.NAMES)} on the PATH")
+    if item.get_closest_marker("emulator") and (reason := emulators.missing()):
+        _skip_or_fail("EMULATORS", reason)
 
 
 def _skip_or_fail(what: str, reason: str) -> None:

@@ -136,7 +136,6 @@ class Stripe(Gateway):
         return [
             *stripe_checks.check_key(debug=debug),
             *stripe_checks.check_webhook_secret(debug=debug),
-            *stripe_checks.check_currency(),
         ]
 
 

@@ -55,7 +55,3 @@ def decimals(currency: str) -> int:
     if currency in NO_MINOR_UNIT:
         return 0
     return 2 if currency in WHOLE_BUT_IN_HUNDREDTHS else currencies.decimals(currency)
-
-
-def takes_whole_units_only(currency: str) -> bool:
-    return currency in WHOLE_BUT_IN_HUNDREDTHS or decimals(currency) == 0

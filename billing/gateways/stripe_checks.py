@@ -7,8 +7,6 @@ from django.conf import settings
 from django.core import checks
 from django.utils.translation import gettext as _
 
-from billing.gateways import stripe_amounts
-
 
 def check_key(*, debug: bool) -> Iterator[checks.CheckMessage]:
     mode = re.match(r"[rs]k_(live|test)_", settings.STRIPE_SECRET_KEY)
@@ -43,15 +41,6 @@ def check_webhook_secret(*, debug: bool) -> Iterator[checks.CheckMessage]:
             "signing secret (whsec_...); while it is being changed, both, with a comma."
         )
         yield checks.Error(message, hint=hint, id="billing.E003")
-
-
-def check_currency() -> Iterator[checks.CheckMessage]:
-    if stripe_amounts.takes_whole_units_only(settings.CURRENCY):
-        message = _("Stripe takes %(currency)s in whole units alone.")
-        hint = _("Use whole sums for fees and fines; others can be paid in cash alone.")
-        yield checks.Warning(
-            message % {"currency": settings.CURRENCY}, hint=hint, id="billing.W002"
-        )
 
 
 def webhook_secrets() -> list[str]:

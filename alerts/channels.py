@@ -26,6 +26,18 @@ def failed(channel: Channel, problem: str) -> None:
     )
 
 
+def gave_up(channel: Channel, problem: str) -> None:
+    """Tell staff, once a day and by the other channels, that messages cannot be delivered here."""
+    failed(channel, problem)
+    outbox.record(
+        EventKind.DELIVERY_FAILED,
+        channel,
+        once=str(timezone.localdate()),
+        channel=channel.name,
+        why=problem,
+    )
+
+
 @transaction.atomic
 def disable(channel: Channel, reason: str) -> None:
     """Switch a channel off, and tell staff by the others."""

@@ -11,18 +11,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
+from typing import TypeVar
 
 from django.db import connection, transaction
+from django.db.models import Model, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from alerts import channels, pace, texts
+from alerts import channels, outbox, pace, texts
 from alerts.backends import called
 from alerts.backends.base import (
     BusyError,
     ChannelGoneError,
     DeliveryError,
-    Message,
     Receipt,
     TryLaterError,
 )
@@ -35,6 +36,8 @@ from alerts.models import (
     Event,
     new_message_id,
 )
+
+Row = TypeVar("Row", bound=Model)
 
 log = logging.getLogger(__name__)
 
@@ -140,7 +143,7 @@ class Group:
         row, channel = told[0], told[0].channel
         note = str(problem) if isinstance(problem, DeliveryError) else type(problem).__name__
         if not isinstance(problem, DeliveryError):
-            log.exception("Delivery %s failed", row.pk)
+            log.error("Delivery %s failed", row.pk, exc_info=problem)
         match problem:
             case BusyError(after=after):
                 wait = after or timedelta(seconds=60)
@@ -152,9 +155,10 @@ class Group:
             case TryLaterError() if row.attempts < len(SCHEDULE):
                 after = problem.after or timedelta()
             case DeliveryError():
-                channels.failed(channel, note)
+                channels.gave_up(channel, note)
                 return self._finish(told, DeliveryStatus.DEAD, note, attempts=1)
             case _ if row.attempts >= len(SCHEDULE):
+                channels.gave_up(channel, note)
                 return self._finish(told, DeliveryStatus.DEAD, note, attempts=1)
             case _:
                 after = timedelta()
@@ -250,6 +254,8 @@ def _delivery(event: Event, channel: Channel, *, at: datetime) -> Delivery | Non
     """Return the delivery of an event by a channel, skipped ones with the reason, or None."""
     about = KINDS[EventKind(event.kind)]
     audience = ChannelAudience(channel.audience)
+    if event.subject == outbox.subject_of(channel):
+        return None  # a channel's own trouble is told by the others
     if audience.flag not in about.audience or event.kind not in channel.kinds:
         return None
     recipient = event.reader if audience is ChannelAudience.READERS else channel.owner
@@ -273,7 +279,7 @@ def _delivery(event: Event, channel: Channel, *, at: datetime) -> Delivery | Non
     return row
 
 
-def _locked(rows):
+def _locked(rows: QuerySet[Row]) -> QuerySet[Row]:
     """Lock rows that nobody else holds; SQLite's IMMEDIATE transaction is the lock there."""
     if not connection.features.has_select_for_update_skip_locked:
         return rows

@@ -23,6 +23,7 @@ class EventKind(models.TextChoices):
     IMPORT_FINISHED = "IMPORT_FINISHED", _("Import finished")
     JOB_FAILED = "JOB_FAILED", _("Job failed")
     CHANNEL_DISABLED = "CHANNEL_DISABLED", _("Channel switched off")
+    DELIVERY_FAILED = "DELIVERY_FAILED", _("Messages could not be delivered")
 
 
 class Audience(Flag):
@@ -64,6 +65,7 @@ KINDS: dict[EventKind, About] = {
     EventKind.IMPORT_FINISHED: About(Audience.STAFF, "import"),
     EventKind.JOB_FAILED: About(Audience.STAFF, "job_failed"),
     EventKind.CHANNEL_DISABLED: About(Audience.STAFF, "channel_disabled"),
+    EventKind.DELIVERY_FAILED: About(Audience.STAFF, "delivery_failed"),
 }
 
 

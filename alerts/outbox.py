@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from django.db import connection, models, transaction
 from django.utils import timezone
 from django_q.tasks import async_task
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from circulation.models import Reader
 
 log = logging.getLogger(__name__)
-
-DELIVER = "alerts.tasks.deliver"
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ def subject_of(row: models.Model) -> str:
 
 
 def _wake_after_commit() -> None:
-    if any(function is wake for _ids, function, *_more in connection.run_on_commit):
+    if any(entry[1] is wake for entry in connection.run_on_commit):
         return
     transaction.on_commit(wake, robust=True)
 
@@ -87,6 +86,6 @@ def _wake_after_commit() -> None:
 def wake() -> None:
     """Wake a worker up; with a dead broker the sweep of each minute finds what waits."""
     try:
-        async_task(DELIVER)
+        async_task(settings.ALERT_DELIVERY_TASK)
     except Exception:
         log.exception("No worker was woken; the next sweep delivers.")

@@ -16,7 +16,7 @@ from django.utils import translation
 
 from alerts.backends.base import Message
 from alerts.events import KINDS, EventKind
-from alerts.models import ChannelAudience, Delivery, Event
+from alerts.models import ChannelAudience, Delivery, Event, new_message_id
 
 SUMS = ("amount", "fine", "credit")
 METADATA = ("book_title", "due_date", "amount", "pickup_date")
@@ -44,7 +44,7 @@ def message_for(deliveries: Sequence[Delivery]) -> Message:
         text = _render(kind, "text.txt", context)
         html = _render(kind, "text.html", context)
     return Message(
-        id=first.message_id or first.event_id,
+        id=first.message_id or new_message_id(),
         kind=kind,
         notification_type=KINDS[kind].notification_type,
         subject=" ".join(subject.split()),

@@ -12,10 +12,12 @@ from django.db import transaction
 from django.db.models import Sum
 from django.utils.translation import gettext as _
 
+from alerts import outbox
+from alerts.events import EventKind
 from alerts.wording import money
-from billing import accounts, ledger
+from billing import accounts, ledger, links
 from billing.accounts import ZERO, adjusted, balance, owed
-from billing.models import Adjustment, AdjustmentKind, Charge, ChargeKind
+from billing.models import Adjustment, AdjustmentKind, Charge, ChargeKind, Payment
 
 if TYPE_CHECKING:
     from circulation.models import Loan, Reader
@@ -68,6 +70,7 @@ def assess(
     )
     _save(charge, by)
     ledger.draft(charge, amount, opens=True)
+    _tell(charge)
     return charge
 
 
@@ -115,6 +118,8 @@ def assess_fine(
     else:
         ledger.release_overpaid(charge, by=by)
         ledger.follow(charge, opens=is_final)
+    if is_final:
+        _tell(charge)
     return charge
 
 
@@ -152,6 +157,7 @@ def void(charge: Charge, *, by: "Reader | None", reason: str) -> Adjustment | No
     taken = _adjust(locked, rest, AdjustmentKind.VOIDED, by=by, reason=reason)
     ledger.release_overpaid(locked, by=by)
     ledger.follow(locked)
+    outbox.cancel(locked, [EventKind.CHARGE_OPENED], reason=_("The charge was taken back."))
     return taken
 
 
@@ -188,6 +194,19 @@ def _adjust(
     adjustment._history_user = by
     adjustment.save()
     return adjustment
+
+
+def _tell(charge: Charge) -> None:
+    """Tell the reader of a charge that does not change any more, with the link to pay it."""
+    waiting = Payment.objects.filter(allocations__charge=charge).order_by("pk").first()
+    outbox.record(
+        EventKind.CHARGE_OPENED,
+        charge,
+        reader=charge.reader,
+        amount=str(charge.amount),
+        description=charge.description,
+        pay_link=links.for_payment(waiting) if waiting else "",
+    )
 
 
 def _lock(charge: Charge) -> Charge:

@@ -286,3 +286,34 @@ class ImportRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.file_name}"
+
+
+class AuthorFollow(models.Model):
+    """A reader who wants to hear of new books by an author, as the author is credited."""
+
+    reader = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        related_name="followed_authors",
+        verbose_name=_("reader"),
+    )
+    author = models.CharField(_("author"), max_length=200)
+    folded = models.CharField(max_length=200, editable=False, db_index=True)
+    created_at = models.DateTimeField(_("since"), db_default=Now(), editable=False)
+
+    class Meta:
+        verbose_name = _("followed author")
+        verbose_name_plural = _("followed authors")
+        ordering = ("author", "id")
+        constraints = (
+            models.UniqueConstraint(
+                fields=("reader", "folded"), name="follow_once_per_reader_and_author"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.author
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.folded = text.fold(self.author)[:200]
+        super().save(*args, **kwargs)

@@ -4,7 +4,7 @@ from datetime import date
 
 from django.utils.translation import ngettext
 
-from catalog import uploads
+from catalog import following, uploads
 from catalog.imports import search_columns
 
 
@@ -20,3 +20,9 @@ def tidy_imports(_on: date | None = None) -> str:
         "All imported books can be searched; %(count)d abandoned uploads deleted.",
         count,
     ) % {"count": count}
+
+
+def announce_new_books(on: date | None = None) -> str:
+    """Tell readers of new books by the authors they follow, whatever the day."""
+    count = following.announce()
+    return ngettext("%(count)d notice.", "%(count)d notices.", count) % {"count": count}

@@ -17,7 +17,7 @@ from billing import charges
 from billing.models import Charge, ChargeKind
 from catalog import inventory
 from catalog.models import Book, Copy, CopyStatus
-from circulation import blocks, fines, holds, locks, policy, rules, terms
+from circulation import blocks, fines, holds, locks, notices, policy, rules, terms
 from circulation.models import DeskAct, Hold, Loan, LoanPolicy, Override, Reader
 from circulation.refusals import Block, Overriding, RefusedError, refuse_unless_overridden
 
@@ -100,6 +100,7 @@ def check_out(
     inventory.set_status(copy, CopyStatus.ON_LOAN, by=by)
     fee = terms.charge_days(loan, granted.days_granted, on=on, by=by)
     _record_overrides(loan, found, override, by)
+    notices.lent(loan)
     return CheckOut(loan, _act(loan, DeskAct.Kind.CHECK_OUT, by, before, on), fee, found)
 
 
@@ -138,6 +139,7 @@ def check_in(
     _save(loan, by)
     shelved = holds.put_on_shelf(copy, on=today, by=by)
     act = _act(loan, DeskAct.Kind.CHECK_IN, by, {}, today)
+    notices.returned(loan, act)
     return CheckIn(copy, _("Taken back."), loan, fine, shelved, act=act)
 
 
@@ -182,7 +184,9 @@ def renew(
     _save(loan, by)
     fee = terms.charge_days(loan, granted.days_granted, on=on, by=by)
     _record_overrides(loan, found, override, by)
-    return Renewal(loan, _act(loan, DeskAct.Kind.RENEW, by, before, on), fee, found)
+    act = _act(loan, DeskAct.Kind.RENEW, by, before, on)
+    notices.renewed(loan, act)
+    return Renewal(loan, act, fee, found)
 
 
 @transaction.atomic
@@ -196,6 +200,7 @@ def mark_lost(loan: Loan, *, by: Reader | None = None, on: date | None = None) -
     fines.assess(loan, on=on, is_final=True, by=by)
     loan.lost_date = on
     _save(loan, by)
+    notices.over(loan, _("The copy was marked lost."))
     inventory.set_status(loan.copy, CopyStatus.LOST, by=by)
     price = loan.lost_fee if loan.copy.price is None else loan.copy.price
     description = _("Replacement of “%(title)s” (%(barcode)s)") % {

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from catalog import inventory
 from catalog.models import Book, Copy, CopyStatus
-from circulation import blocks, policy, rules
+from circulation import blocks, notices, policy, rules
 from circulation.models import Hold, HoldStatus, Reader
 from circulation.refusals import RefusedError
 
@@ -102,6 +102,10 @@ def _close(
     hold.status = status
     hold.closed_at = at
     save(hold, by)
+    if status == HoldStatus.EXPIRED:
+        notices.hold_expired(hold)
+    else:
+        notices.hold_over(hold, _("The hold was cancelled."))
     return put_on_shelf(copy, on=on, by=by) if copy else None
 
 
@@ -113,7 +117,7 @@ def put_on_shelf(copy: Copy, *, on: date, by: Reader | None) -> Shelved | None:
     hold = (
         Hold.objects.waiting()
         .select_for_update(no_key=True, of=("self",))
-        .select_related("reader")
+        .select_related("reader", "book")
         .filter(book=copy.book_id)
         .first()
     )
@@ -124,6 +128,7 @@ def put_on_shelf(copy: Copy, *, on: date, by: Reader | None) -> Shelved | None:
     hold.copy = copy
     hold.pickup_until = _pickup_until(hold.reader, copy, on=on)
     save(hold, by)
+    notices.hold_ready(hold)
     inventory.set_status(copy, CopyStatus.ON_HOLD_SHELF, by=by)
     return Shelved(hold, copy)
 
@@ -143,6 +148,7 @@ def back_to_queue(hold: Hold, *, by: Reader | None) -> None:
     hold.copy = None
     hold.pickup_until = None
     save(hold, by)
+    notices.hold_over(hold, _("The copy went elsewhere; the reader waits again."))
 
 
 def fulfil(reader: Reader, copy: Copy, *, on: date, at: datetime, by: Reader | None) -> Hold | None:
@@ -162,6 +168,7 @@ def fulfil(reader: Reader, copy: Copy, *, on: date, at: datetime, by: Reader | N
     own.copy = copy
     own.closed_at = at
     save(own, by)
+    notices.hold_over(own, _("The book was picked up."))
     if other is not None:
         put_on_shelf(other, on=on, by=by)
     return before

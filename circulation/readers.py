@@ -86,6 +86,12 @@ class Reader(AbstractBaseUser, PermissionsMixin):
     block_reason = models.CharField(_("reason of the block"), max_length=300, blank=True)
     phone = models.CharField(_("phone"), max_length=40, blank=True, validators=[PHONE_VALIDATOR])
     language = models.CharField(_("language"), max_length=10, blank=True)
+    declined_notices = models.JSONField(
+        _("notices declined"),
+        default=list,
+        blank=True,
+        help_text=_("The kinds of notices that the reader does not want."),
+    )
     is_staff = models.BooleanField(
         _("staff"), default=False, help_text=_("May sign in to this back-office.")
     )

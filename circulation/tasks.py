@@ -5,7 +5,8 @@ from datetime import date
 from django.utils import timezone
 from django.utils.translation import ngettext
 
-from circulation import fines, holds
+from alerts import tasks as alerts
+from circulation import fines, holds, notices
 
 
 def expire_holds(on: date | None = None) -> str:
@@ -22,3 +23,32 @@ def accrue_fines(on: date | None = None) -> str:
         "%(count)d overdue loans brought up to date.",
         count,
     ) % {"count": count}
+
+
+def notify_due_soon(on: date | None = None) -> str:
+    """Record the notices of loans due within two days of `on`: by default today."""
+    count = notices.record_due_soon(on=on or timezone.localdate())
+    return ngettext("%(count)d loan due soon.", "%(count)d loans due soon.", count) % {
+        "count": count
+    }
+
+
+def notify_overdue(on: date | None = None) -> str:
+    """Record the notices of loans overdue on `on`: by default today."""
+    count = notices.record_overdue(on=on or timezone.localdate())
+    return ngettext("%(count)d loan overdue.", "%(count)d loans overdue.", count) % {"count": count}
+
+
+def notify_expiring_holds(on: date | None = None) -> str:
+    """Record the notices of holds that end tomorrow."""
+    count = notices.record_expiring_holds(on=on or timezone.localdate())
+    return ngettext("%(count)d hold about to end.", "%(count)d holds about to end.", count) % {
+        "count": count
+    }
+
+
+def deliver_alerts(on: date | None = None) -> str:
+    """Send what is due, whatever the day, and mark the loans whose overdue notice was accepted."""
+    said = alerts.deliver()
+    notices.note_accepted()
+    return said

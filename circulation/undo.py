@@ -10,7 +10,7 @@ from billing import charges
 from billing.models import Adjustment, Charge, ChargeKind
 from catalog import inventory
 from catalog.models import Book, Copy, CopyStatus
-from circulation import fines, holds
+from circulation import fines, holds, notices
 from circulation.models import DeskAct, Hold, HoldStatus, Loan, Reader
 from circulation.refusals import Block, RefusedError
 
@@ -47,6 +47,7 @@ def undo(act: DeskAct, *, by: Reader | None = None, on: date | None = None) -> L
             _undo_find(act, loan, copy, on=on, by=by)
     loan._history_user = by
     loan.save()
+    notices.undone(loan)
     act.undone_at = timezone.now()
     act.save(update_fields=["undone_at"])
     return loan

@@ -69,6 +69,36 @@ JOBS = (
         does=gettext_lazy("indexes what a killed import left, and deletes abandoned uploads"),
     ),
     Job(
+        "notify_due_soon",
+        circulation.notify_due_soon,
+        at=time(8, 0),
+        does=gettext_lazy("tells readers which loans are due within two days"),
+    ),
+    Job(
+        "notify_overdue",
+        circulation.notify_overdue,
+        at=time(8, 5),
+        does=gettext_lazy("tells readers which loans are 1, 8 or 22 days late"),
+    ),
+    Job(
+        "notify_expiring_holds",
+        circulation.notify_expiring_holds,
+        at=time(8, 10),
+        does=gettext_lazy("tells readers which holds end tomorrow"),
+    ),
+    Job(
+        "announce_new_books",
+        catalog.announce_new_books,
+        at=time(8, 15),
+        does=gettext_lazy("tells readers of new books by the authors they follow"),
+    ),
+    Job(
+        "deliver_alerts",
+        circulation.deliver_alerts,
+        minutes=1,
+        does=gettext_lazy("sends what waits to be told, as a safety net for the workers"),
+    ),
+    Job(
         "reconcile_payments",
         billing.reconcile_payments,
         minutes=10,

@@ -89,12 +89,14 @@ MIDDLEWARE = [
     "simple_history.middleware.HistoryRequestMiddleware",
 ]
 
+# A library's own texts of notices come before ours.
+ALERT_TEMPLATES = env.str("ALERT_TEMPLATES", default="")
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "config" / "templates"],
+        "DIRS": [*filter(None, [ALERT_TEMPLATES]), BASE_DIR / "config" / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -206,6 +208,25 @@ if MAIL_IS_SET_UP:
     vars().update(env.email_url("EMAIL_URL"))
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="carrel@localhost")
+
+ALERT_BACKENDS = env.list(
+    "ALERT_BACKENDS",
+    default=[
+        "alerts.backends.email.Email",
+        "alerts.backends.telegram.Telegram",
+        "alerts.backends.webhook.Webhook",
+        "alerts.backends.console.Console",
+    ],
+)
+ALERT_DELIVERY_TASK = "circulation.tasks.deliver_alerts"
+ALERT_ALLOWED_NETWORKS = env.list("ALERT_ALLOWED_NETWORKS", default=[])
+ALERT_WEBHOOK_URL = env.str("ALERT_WEBHOOK_URL", default="")
+ALERT_WEBHOOK_TOKEN = env.str("ALERT_WEBHOOK_TOKEN", default="")
+TELEGRAM_BOT_TOKEN = env.str("TELEGRAM_BOT_TOKEN", default="")
+TELEGRAM_CHAT_ID = env.str("TELEGRAM_CHAT_ID", default="")
+TELEGRAM_API_BASE = env.str("TELEGRAM_API_BASE", default="https://api.telegram.org").rstrip("/")
+CHANNEL_SECRET_KEY = env.list("CHANNEL_SECRET_KEY", default=[])
+STAFF_ALERTS_NAME_READERS = env.bool("STAFF_ALERTS_NAME_READERS", default=False)
 
 PAYMENT_GATEWAYS = env.list(
     "PAYMENT_GATEWAYS",

@@ -1,0 +1,14 @@
+"""Webhook."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from alerts.backends.base import Backend, Message, Receipt
+
+
+class Webhook(Backend):
+    name = "webhook"
+    label = "Webhook"
+
+    def send(self, message: Message, to: str, config: Mapping[str, Any]) -> Receipt:
+        raise NotImplementedError

@@ -41,22 +41,23 @@ class About:
     """What is so for all events of a kind.
 
     `notification_type` is the word that the outgoing webhook has for it. A reader may decline the
-    optional kinds.
+    optional kinds. A state may end and be so again, as a loan is due; an act is done once.
     """
 
     audience: Audience
     notification_type: str
     is_optional: bool = True
+    is_state: bool = False
 
 
 KINDS: dict[EventKind, About] = {
     EventKind.LOAN_CREATED: About(BOTH, "confirmation"),
     EventKind.LOAN_RETURNED: About(BOTH, "confirmation"),
     EventKind.LOAN_RENEWED: About(BOTH, "confirmation"),
-    EventKind.LOAN_DUE_SOON: About(Audience.READER, "due_soon"),
-    EventKind.LOAN_OVERDUE: About(BOTH, "overdue", is_optional=False),
-    EventKind.HOLD_READY: About(Audience.READER, "hold_ready", is_optional=False),
-    EventKind.HOLD_EXPIRING: About(Audience.READER, "hold_expiring"),
+    EventKind.LOAN_DUE_SOON: About(Audience.READER, "due_soon", is_state=True),
+    EventKind.LOAN_OVERDUE: About(BOTH, "overdue", is_optional=False, is_state=True),
+    EventKind.HOLD_READY: About(Audience.READER, "hold_ready", is_optional=False, is_state=True),
+    EventKind.HOLD_EXPIRING: About(Audience.READER, "hold_expiring", is_state=True),
     EventKind.HOLD_EXPIRED: About(Audience.READER, "hold_expired"),
     EventKind.CHARGE_OPENED: About(Audience.READER, "charge"),
     EventKind.PAYMENT_COMPLETED: About(BOTH, "payment", is_optional=False),

@@ -91,7 +91,9 @@ class Channel(models.Model):
     last_problem_at = models.DateTimeField(_("last problem"), null=True, blank=True, editable=False)
     last_answer = models.CharField(_("last answer"), max_length=500, blank=True, editable=False)
 
-    history = HistoricalRecords(excluded_fields=["sealed", "last_ok_at", "last_problem_at"])
+    history = HistoricalRecords(
+        excluded_fields=["sealed", "last_ok_at", "last_problem_at", "last_answer"]
+    )
 
     class Meta:
         verbose_name = _("channel")
@@ -172,10 +174,42 @@ class Delivery(models.Model):
                 condition=Q(status=DeliveryStatus.QUEUED),
                 name="delivery_to_digest",
             ),
+            models.Index(
+                fields=("kind", "finished_at"),
+                condition=Q(status=DeliveryStatus.SENT),
+                name="delivery_sent",
+            ),
+            models.Index(
+                fields=("channel", "id"),
+                condition=Q(status=DeliveryStatus.DEAD),
+                name="delivery_given_up",
+            ),
         )
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()}: {self.get_status_display()}"
+
+
+class Trial(models.Model):
+    """A test message that somebody asked for, and what the far end said to it.
+
+    It is sent at most once: `taken_at` is set by the worker that sends it.
+    """
+
+    channel = models.ForeignKey(Channel, models.CASCADE, related_name="trials")
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    asked_at = models.DateTimeField(default=timezone.now)
+    taken_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    is_delivered = models.BooleanField(default=False)
+    answer = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        default_permissions = ()
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return f"{self.channel_id}: {self.answer}"
 
 
 class Pace(models.Model):
@@ -190,3 +224,8 @@ class Pace(models.Model):
 
 def new_message_id() -> uuid.UUID:
     return uuid.uuid4()
+
+
+def storable(text: str, most: int) -> str:
+    """Return text of a far end as every database takes it: no NUL, no halves of characters."""
+    return text.replace("\0", "").encode(errors="replace").decode()[:most]

@@ -1,7 +1,9 @@
 """New books by the authors that readers follow."""
 
 from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from django.utils import timezone
 
@@ -11,8 +13,16 @@ from alerts.outbox import Occurrence
 from catalog.models import AuthorFollow, Book
 from catalog.text import fold
 
+if TYPE_CHECKING:
+    from circulation.models import Reader
+
+LONGEST_NAME = 200
 LOOKED_BACK = timedelta(days=7)
 """Further than any outage of the job that readers would still call news after."""
+
+
+MOST_NEWS = 50
+"""How many new books a reader is told of at once, the newest: an import may bring thousands."""
 
 
 def announce(*, at: datetime | None = None) -> int:
@@ -23,19 +33,32 @@ def announce(*, at: datetime | None = None) -> int:
         followers[follow.folded].append(follow)
     if not followers:
         return 0
+    news: dict[int, dict[int, Occurrence]] = defaultdict(dict)
     new = Book.objects.filter(created_at__gte=since).only("title", "author", "created_at")
-    found = [
-        Occurrence(
-            EventKind.NEW_BOOK,
-            book,
-            follow.reader,
-            once=str(follow.reader_id),
-            data={"book_title": book.title, "author": book.author},
-        )
-        for book in new.iterator()
-        for name in book.author.split(";")
-        for follow in followers.get(fold(name), ())
-        if follow.created_at <= book.created_at
-    ]
+    for book in new.order_by("-created_at", "-pk").iterator():
+        for follow in _followers_of(book, followers):
+            if len(told := news[follow.reader_id]) < MOST_NEWS:
+                told[book.pk] = _new_book(book, follow.reader)
+    found = [occurrence for told in news.values() for occurrence in told.values()]
     outbox.record_all(found)
     return len(found)
+
+
+def _followers_of(
+    book: Book, followers: Mapping[str, Sequence[AuthorFollow]]
+) -> Iterator[AuthorFollow]:
+    """Yield who followed one of the authors when the book came."""
+    for name in book.author.split(";"):
+        for follow in followers.get(fold(name)[:LONGEST_NAME], ()):
+            if follow.created_at <= book.created_at:
+                yield follow
+
+
+def _new_book(book: Book, reader: "Reader") -> Occurrence:
+    return Occurrence(
+        EventKind.NEW_BOOK,
+        book,
+        reader,
+        once=str(reader.pk),
+        data={"book_title": book.title, "author": book.author},
+    )

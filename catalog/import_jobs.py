@@ -6,7 +6,11 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from alerts import outbox
+from alerts.events import EventKind
+from alerts.outbox import Occurrence
 from catalog import imports, uploads
+from catalog.models import ImportRun
 from catalog.uploads import Upload
 
 PREVIEW_ROWS = 100
@@ -64,6 +68,7 @@ def _run(upload: Upload, *, dry_run: bool) -> imports.Report | None:
                 expect="" if dry_run else (upload.report or {}).get("fingerprint", "-"),
                 preview=PREVIEW_ROWS if dry_run else 0,
                 progress=_Signs(upload),
+                written=_tell,
             )
     except imports.UnreadableError as refused:
         _note(upload, status=Upload.Status.FAILED, message=str(refused))
@@ -71,6 +76,11 @@ def _run(upload: Upload, *, dry_run: bool) -> imports.Report | None:
         message = _("The uploaded file is no longer here. Upload it again.")
         _note(upload, status=Upload.Status.FAILED, message=message)
     return None
+
+
+def _tell(run: ImportRun) -> None:
+    told = {"kind": run.kind, "file_name": run.file_name, "summary": run.message}
+    outbox.record_all([Occurrence(EventKind.IMPORT_FINISHED, run, data=told)])
 
 
 def _show(upload: Upload, report: imports.Report, *, message: str = "") -> None:

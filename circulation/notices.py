@@ -1,18 +1,22 @@
 """Notices to readers: what the desk's acts record, and the nightly ones, due soon and overdue."""
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Sequence
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from simple_history.utils import bulk_update_with_history
 
 from alerts import outbox
 from alerts.events import EventKind
 from alerts.models import ChannelAudience, Delivery, DeliveryStatus
 from alerts.outbox import Occurrence
+from circulation import fines
 from circulation.models import DeskAct, Hold, Loan
 
 DUE_SOON_DAYS = 2
@@ -22,7 +26,9 @@ EXPIRING_DAYS = 1
 CHUNK = 500
 OF_AN_OPEN_LOAN = (EventKind.LOAN_DUE_SOON, EventKind.LOAN_OVERDUE)
 OF_A_READY_HOLD = (EventKind.HOLD_READY, EventKind.HOLD_EXPIRING)
-LOOKED_BACK = timedelta(hours=6)
+LOOKED_BACK = timedelta(minutes=20)
+LOOKED_BACK_AT_NIGHT = timedelta(days=30)
+"""For what was accepted in the moment in which a worker was killed, and no other followed soon."""
 
 
 def lent(loan: Loan) -> None:
@@ -53,10 +59,18 @@ def over(loan: Loan, reason: str) -> None:
     outbox.cancel(loan, OF_AN_OPEN_LOAN, reason=reason)
 
 
-def undone(loan: Loan) -> None:
-    """Keep back the confirmation of an act that was taken back."""
-    confirmations = (EventKind.LOAN_CREATED, EventKind.LOAN_RETURNED, EventKind.LOAN_RENEWED)
-    outbox.cancel(loan, (*confirmations, *OF_AN_OPEN_LOAN), reason=_("It was undone."))
+def undone(loan: Loan, act: DeskAct) -> None:
+    """Keep back the confirmation of an act that was taken back, and what was due by it."""
+    reason = _("It was undone.")
+    match act.kind:
+        case DeskAct.Kind.CHECK_OUT:
+            outbox.cancel(loan, (EventKind.LOAN_CREATED, *OF_AN_OPEN_LOAN), reason=reason)
+        case DeskAct.Kind.CHECK_IN:
+            outbox.cancel(loan, [EventKind.LOAN_RETURNED], reason=reason)
+        case DeskAct.Kind.RENEW:
+            renewed = outbox.recorded(loan, [EventKind.LOAN_RENEWED], once=str(act.pk))
+            outbox.cancel_events(renewed, reason=reason)
+            over(loan, reason)
 
 
 def hold_ready(hold: Hold) -> None:
@@ -83,9 +97,9 @@ def record_due_soon(*, on: date) -> int:
     soon = Q(expected_return_date__range=(on, on + timedelta(days=DUE_SOON_DAYS)))
     # Who borrows for a day or two knows it.
     long_enough = Q(expected_return_date__gt=F("borrow_date") + timedelta(days=DUE_SOON_DAYS))
-    count = 0
-    for loans in _locked_chunks(soon & long_enough):
-        outbox.record_all(
+    return _record_in_chunks(
+        soon & long_enough,
+        lambda loans: outbox.record_all(
             Occurrence(
                 EventKind.LOAN_DUE_SOON,
                 loan,
@@ -94,25 +108,38 @@ def record_due_soon(*, on: date) -> int:
                 data=_about(loan),
             )
             for loan in loans
-        )
-        count += len(loans)
-    return count
+        ),
+    )
 
 
 def record_overdue(*, on: date) -> int:
-    """Record that loans are 1, 8 or 22 days late, or more; each step of a due date once."""
-    count = 0
-    for loans in _locked_chunks(Q(expected_return_date__lt=on)):
-        outbox.record_all(_overdue(loan, on=on) for loan in loans)
-        count += len(loans)
-    return count
+    """Record that loans are 1, 8 or 22 days late, or more; each step of a due date once.
+
+    What is unsent of earlier steps is kept back. Loans of which another program has told their
+    readers are left to it.
+    """
+    return _record_in_chunks(
+        Q(expected_return_date__lt=on), lambda loans: _record_overdue(loans, on=on)
+    )
 
 
+def _record_overdue(loans: Sequence[Loan], *, on: date) -> None:
+    elsewhere, sums = _told_elsewhere(loans), fines.so_far(loans, on=on)
+    found = [
+        _overdue(loan, on=on, fine=sums[loan.pk]) for loan in loans if loan.pk not in elsewhere
+    ]
+    outbox.supersede(found, OF_AN_OPEN_LOAN, reason=_("A later reminder took its place."))
+    outbox.record_all(found)
+
+
+@transaction.atomic
 def record_expiring_holds(*, on: date) -> int:
     """Record that holds end tomorrow, or today after a night without the job."""
     last_day = on + timedelta(days=EXPIRING_DAYS)
-    holds = Hold.objects.ready().filter(pickup_until__range=(on, last_day))
-    found = list(holds.select_related("reader", "book"))
+    holds = Hold.objects.ready().filter(pickup_until__range=(on, last_day)).order_by("pk")
+    found = list(
+        holds.select_for_update(no_key=True, of=("self",)).select_related("reader", "book")
+    )
     outbox.record_all(
         Occurrence(
             EventKind.HOLD_EXPIRING,
@@ -126,27 +153,54 @@ def record_expiring_holds(*, on: date) -> int:
     return len(found)
 
 
-def note_accepted(*, at: datetime | None = None) -> int:
+def told_elsewhere(loan: Loan) -> None:
+    """Keep back our overdue notice: another program has told the reader of this due date."""
+    over(loan, _("Another program has told the reader."))
+
+
+def note_accepted(*, back: timedelta = LOOKED_BACK, at: datetime | None = None) -> int:
     """Mark the loans whose overdue notice for the present due date a far end has accepted."""
-    since = (at or timezone.now()) - LOOKED_BACK
-    accepted = Delivery.objects.filter(
-        kind=EventKind.LOAN_OVERDUE,
-        status=DeliveryStatus.SENT,
-        finished_at__gte=since,
-        channel__audience=ChannelAudience.READERS,
-    )
-    told: dict[str, set[int]] = {}
+    since = (at or timezone.now()) - back
+    accepted = _accepted(EventKind.LOAN_OVERDUE).filter(finished_at__gte=since)
+    told: dict[str, set[int]] = defaultdict(set)
     for subject, due in accepted.values_list("event__subject", "event__data__due_date"):
-        told.setdefault(due, set()).add(int(subject.rpartition(":")[2]))
-    return sum(
-        Loan.objects.open()
-        .filter(pk__in=loans, expected_return_date=due, notification_sent=False)
-        .update(notification_sent=True)
-        for due, loans in told.items()
+        told[due].add(int(subject.rpartition(":")[2]))
+    return sum(_mark_told(loans, due=due) for due, loans in told.items())
+
+
+@transaction.atomic
+def _mark_told(loans: Collection[int], *, due: str) -> int:
+    untold = Loan.objects.open().filter(
+        pk__in=loans, expected_return_date=due, notification_sent=False
+    )
+    found = list(untold.select_for_update(no_key=True).order_by("pk"))
+    for loan in found:
+        loan.notification_sent = True
+    bulk_update_with_history(found, Loan, ["notification_sent"], batch_size=CHUNK)
+    return len(found)
+
+
+def _accepted(kind: EventKind) -> QuerySet[Delivery]:
+    return Delivery.objects.filter(
+        kind=kind, status=DeliveryStatus.SENT, channel__audience=ChannelAudience.READERS
     )
 
 
-def _overdue(loan: Loan, *, on: date) -> Occurrence:
+def _told_elsewhere(loans: Sequence[Loan]) -> set[int]:
+    """Return those marked as told of a due date of which no notice of ours was accepted."""
+    marked = {outbox.subject_of(loan): loan for loan in loans if loan.notification_sent}
+    if not marked:
+        return set()
+    accepted = _accepted(EventKind.LOAN_OVERDUE).filter(event__subject__in=marked)
+    ours = set(accepted.values_list("event__subject", "event__data__due_date"))
+    return {
+        loan.pk
+        for subject, loan in marked.items()
+        if (subject, loan.expected_return_date.isoformat()) not in ours
+    }
+
+
+def _overdue(loan: Loan, *, on: date, fine: Decimal) -> Occurrence:
     days = (on - loan.expected_return_date).days
     step = max(step for step in OVERDUE_STEPS if step <= days)
     return Occurrence(
@@ -154,17 +208,17 @@ def _overdue(loan: Loan, *, on: date) -> Occurrence:
         loan,
         loan.reader,
         once=f"{loan.expected_return_date}:{step}",
-        data={**_about(loan), "days_late": days},
+        data={**_about(loan), "days_late": days, "fine": str(fine) if fine else ""},
     )
 
 
-def _locked_chunks(condition: Q) -> Iterator[Sequence[Loan]]:
-    """Yield open loans, each chunk held until its notices are recorded.
+def _record_in_chunks(condition: Q, record: Callable[[Sequence[Loan]], None]) -> int:
+    """Record notices of open loans, each chunk held until they are; return of how many loans.
 
     So no return or renewal comes between a look at a loan and the notice about it.
     """
-    last = 0
     loans = Loan.objects.open().filter(condition).select_related("reader", "copy__book")
+    count = last = 0
     while True:
         with transaction.atomic():
             chunk = list(
@@ -173,8 +227,9 @@ def _locked_chunks(condition: Q) -> Iterator[Sequence[Loan]]:
                 .order_by("pk")[:CHUNK]
             )
             if not chunk:
-                return
-            yield chunk
+                return count
+            record(chunk)
+        count += len(chunk)
         last = chunk[-1].pk
 
 

@@ -113,6 +113,7 @@ class Reader(AbstractBaseUser, PermissionsMixin):
     objects = ReaderManager()
     history = HistoricalRecords(excluded_fields=["password", "last_login", "search_name"])
     _history_user: AbstractBaseUser | None
+    _change_reason: str
 
     EMAIL_FIELD = "email"
     USERNAME_FIELD = "email"

@@ -35,6 +35,7 @@ def notify_due_soon(on: date | None = None) -> str:
 
 def notify_overdue(on: date | None = None) -> str:
     """Record the notices of loans overdue on `on`: by default today."""
+    notices.note_accepted(back=notices.LOOKED_BACK_AT_NIGHT)
     count = notices.record_overdue(on=on or timezone.localdate())
     return ngettext("%(count)d loan overdue.", "%(count)d loans overdue.", count) % {"count": count}
 
@@ -49,6 +50,6 @@ def notify_expiring_holds(on: date | None = None) -> str:
 
 def deliver_alerts(on: date | None = None) -> str:
     """Send what is due, whatever the day, and mark the loans whose overdue notice was accepted."""
-    said = alerts.deliver()
+    said = alerts.deliver(stay=alerts.WORTH_STAYING)
     notices.note_accepted()
     return said

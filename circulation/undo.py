@@ -47,7 +47,7 @@ def undo(act: DeskAct, *, by: Reader | None = None, on: date | None = None) -> L
             _undo_find(act, loan, copy, on=on, by=by)
     loan._history_user = by
     loan.save()
-    notices.undone(loan)
+    notices.undone(loan, act)
     act.undone_at = timezone.now()
     act.save(update_fields=["undone_at"])
     return loan
@@ -96,6 +96,7 @@ def _put_back(act: DeskAct, loan: Loan, copy: Copy, *, on: date, by: Reader | No
             hold.status = HoldStatus.READY
             hold.pickup_until = date.fromisoformat(act.before["pickup_until"])
             holds.save(hold, by)
+            notices.hold_ready(hold)
             inventory.set_status(copy, CopyStatus.ON_HOLD_SHELF, by=by)
             return
         holds.back_to_queue(hold, by=by)

@@ -9,7 +9,7 @@ from django.db import connections
 from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
-NEEDED_APPS = {"auth", "billing", "catalog", "circulation"}
+NEEDED_APPS = {"alerts", "auth", "billing", "catalog", "circulation", "config"}
 
 
 class CarrelConfig(AppConfig):
@@ -17,13 +17,14 @@ class CarrelConfig(AppConfig):
     verbose_name = _("Carrel")
 
     def ready(self) -> None:
-        # The signal is sent once for each app that has models; this one has none.
+        # The signal is sent once for each app that has models, in the order they are installed in.
         last = installed_apps.get_app_config("circulation")
         post_migrate.connect(after_migrate, sender=last, dispatch_uid="carrel")
 
 
 def after_migrate(*, using: str, apps: Apps = installed_apps, **_more: Any) -> None:
-    """Bring the roles and the search index up to date, once all tables are there."""
+    """Bring roles and search index up to date and make the first channels: all tables are there."""
+    from alerts import setup
     from catalog import search_index
     from config import roles
 
@@ -31,3 +32,4 @@ def after_migrate(*, using: str, apps: Apps = installed_apps, **_more: Any) -> N
     if apps.app_configs.keys() >= NEEDED_APPS:
         search_index.install(connections[using])
         roles.sync(using=using)
+        setup.install(using=using)

@@ -14,7 +14,7 @@ from billing import integrity as billing
 from catalog import integrity as catalog
 from circulation import integrity as circulation
 
-OWN_APPS = ("alerts", "billing", "catalog", "circulation")
+OWN_APPS = ("alerts", "billing", "catalog", "circulation", "config")
 MOST_LISTED = 100
 
 

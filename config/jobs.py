@@ -9,12 +9,18 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from django_q.models import Schedule
+from django_q.tasks import async_task
 
 from billing import tasks as billing
 from catalog import tasks as catalog
 from circulation import tasks as circulation
+from config import runs
+
+
+class UnknownJobError(LookupError):
+    """The table has no job of this name."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +38,11 @@ class Job:
     minutes: int | None = None
 
     @property
-    def path(self) -> str:
-        return f"{self.run.__module__}.{self.run.__qualname__}"
-
-    @property
     def rhythm(self) -> str:
         if self.at is None:
-            return _("every %(minutes)d minutes") % {"minutes": self.minutes}
+            minutes = self.minutes or 1
+            every = ngettext("every minute", "every %(minutes)d minutes", minutes)
+            return every % {"minutes": minutes}
         return _("daily at %(time)s") % {"time": f"{self.at:%H:%M}"}
 
     def next_run(self, after: datetime) -> datetime:
@@ -104,17 +108,45 @@ JOBS = (
         minutes=10,
         does=gettext_lazy("asks the providers about payments and refunds that are not finished"),
     ),
+    Job(
+        "watch_jobs",
+        runs.watch_jobs,
+        minutes=10,
+        does=gettext_lazy("tells staff of jobs and background tasks that failed"),
+    ),
 )
+
+
+def called(name: str) -> Job:
+    """Return a job by its name. Raises UnknownJobError."""
+    for job in JOBS:
+        if job.name == name:
+            return job
+    raise UnknownJobError(_("There is no job called “%(name)s”.") % {"name": name})
+
+
+def run(name: str, on: date | None = None) -> str:
+    """Run a job, in whatever process, and note it. Raises whatever the job raises."""
+    return runs.recorded(name, lambda: called(name).run(on))
+
+
+def run_soon(job: Job) -> None:
+    """Hand a job to a worker when the transaction stands."""
+    transaction.on_commit(lambda: async_task(runs.RUN, job.name, group=job.name))
 
 
 @transaction.atomic
 def sync(*, at: datetime | None = None) -> list[str]:
     """Make the schedules with the jobs' names match the table; return the names of those changed.
 
-    Schedules of other names are left alone. The name is not unique in the queue's own table, so a
-    second one is removed.
+    Schedules of other names are left alone, but for those of jobs that the table has no more. The
+    name is not unique in the queue's own table, so a second one is removed.
     """
     at = at or timezone.now()
+    names = [job.name for job in JOBS]
+    for schedule in Schedule.objects.filter(func=runs.RUN).exclude(name__in=names):
+        if schedule.args == repr(schedule.name):
+            schedule.delete()
     return [job.name for job in JOBS if _sync_one(job, at)]
 
 
@@ -125,11 +157,11 @@ def _sync_one(job: Job, at: datetime) -> bool:
     for double in surplus:
         double.delete()
     wanted: dict[str, Any] = {
-        "func": job.path,
+        "func": runs.RUN,
         "schedule_type": Schedule.MINUTES if job.minutes else Schedule.DAILY,
         "minutes": job.minutes,
         "repeats": -1,
-        "args": None,
+        "args": repr(job.name),
         "kwargs": None,
         "next_run": _kept_or_next(schedule.next_run, job, at),
     }

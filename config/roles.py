@@ -26,7 +26,11 @@ HISTORIES = (
     "circulation.historicalhold",
     "billing.historicalcharge",
     "billing.historicaladjustment",
+    "alerts.historicalchannel",
 )
+# Channels change; what happened, and whom it was told, does not.
+CHANNELS = "alerts.channel"
+TOLD = ("alerts.event", "alerts.delivery", "config.jobrun")
 DESK = frozenset(f"circulation.{act}" for act in ("check_out", "check_in", "renew", "mark_lost"))
 
 
@@ -45,6 +49,9 @@ ROLES: dict[str, frozenset[str]] = {
         | _may("import export", "circulation.loan", "billing.charge")
         | DESK
         | {"circulation.lend_for_today", "circulation.override_block", "billing.waive_charge"}
+        | _may("view add change delete", CHANNELS)
+        | _may("view", *TOLD)
+        | {"alerts.replay_delivery", "config.run_job"}
     ),
     "Assistant": (
         _may("view", *STOCK, *MONEY, "circulation.readercategory", "circulation.loan")
@@ -62,6 +69,8 @@ ROLES: dict[str, frozenset[str]] = {
         *RECORDS,
         *MONEY,
         *HISTORIES,
+        *TOLD,
+        CHANNELS,
         "circulation.reader",
         "circulation.hold",
         "auth.group",

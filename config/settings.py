@@ -135,9 +135,12 @@ CACHES = {
     )
 }
 
+# A broker that does not answer must not hold up who lends a book.
+PATIENCE = "socket_connect_timeout=2&socket_timeout=10"
 # `retry` exceeds queue_limit x the longest task / workers + timeout, or a prefetched task would run
-# twice. The ORM broker loses nothing when a worker is killed.
-Q_CLUSTER = {
+# twice. The database as queue loses nothing when a worker is killed. Redis loses what that worker
+# held: nothing may be known to the queue alone, and what is waiting is looked for every minute.
+Q_CLUSTER: dict[str, Any] = {
     "name": "carrel",
     "workers": 2,
     "queue_limit": 2,
@@ -148,8 +151,11 @@ Q_CLUSTER = {
     "ack_failures": True,
     "catch_up": False,
     "save_limit": -1,
-    "orm": "default",
 }
+if REDIS_URL:
+    Q_CLUSTER["redis"] = f"{REDIS_URL}{'&' if '?' in REDIS_URL else '?'}{PATIENCE}"
+else:
+    Q_CLUSTER["orm"] = "default"
 
 AUTH_USER_MODEL = "circulation.Reader"
 AUTH_PASSWORD_VALIDATORS = [
@@ -252,8 +258,13 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": os.environ.get("LOG_LEVEL", "INFO")},
-    # Below that it logs bodies, and messages that repeat a part of the secret key.
-    "loggers": {"stripe": {"level": "WARNING"}},
+    "loggers": {
+        # Below that it logs bodies, and messages that repeat a part of the secret key.
+        "stripe": {"level": "WARNING"},
+        # They log addresses, and Telegram's has the bot's token in it.
+        "urllib3": {"level": "ERROR"},
+        "apprise": {"level": "CRITICAL"},
+    },
 }
 
 UNFOLD = unfold.SETTINGS

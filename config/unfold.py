@@ -11,6 +11,9 @@ from django.utils.translation import gettext_lazy as _
 
 FAVICON = "config/carrel.svg"
 WHICH_RULE = "admin:circulation_which_rule"
+JOBS = "admin:config_jobs"
+PAGES = (WHICH_RULE, JOBS)
+"""Pages of their own below the list of a model."""
 OVERDUE = "state=overdue"
 TO_PULL = "state=pull"
 SHORTCUTS = (OVERDUE, TO_PULL)
@@ -25,6 +28,9 @@ def _may(*permissions: str) -> Callable[[HttpRequest], bool]:
     return test
 
 
+may_see_jobs = _may("config.view_jobrun", "config.run_job")
+
+
 def _superuser(request: HttpRequest) -> bool:
     return request.user.is_superuser
 
@@ -37,8 +43,8 @@ def _is_at(url_name: str, query: str) -> Callable[[HttpRequest], bool]:
         if query or here in SHORTCUTS:
             return request.path == reverse(url_name) and here == query
         match = request.resolver_match
-        if match is not None and match.view_name == WHICH_RULE:
-            return url_name == WHICH_RULE
+        if match is not None and match.view_name in PAGES:
+            return url_name == match.view_name
         return request.path.startswith(reverse(url_name))
 
     return test
@@ -114,13 +120,28 @@ SIDEBAR = [
         ],
     },
     {
+        "title": _("Alerts"),
+        "collapsible": True,
+        "items": [
+            _item(
+                _("Channels"),
+                "campaign",
+                "admin:alerts_channel_changelist",
+                _may("alerts.view_channel", "alerts.add_channel"),
+            ),
+            _list(_("Deliveries"), "outbox", "alerts.delivery"),
+            _list(_("Events"), "notifications", "alerts.event"),
+        ],
+    },
+    {
         "title": _("Jobs"),
         "collapsible": True,
         "items": [
+            _item(_("Jobs"), "manufacturing", JOBS, may_see_jobs),
             _item(_("Schedules"), "schedule", "admin:django_q_schedule_changelist", _superuser),
             _list(_("Waiting"), "pending_actions", "django_q.ormq"),
             _list(_("Failed"), "error", "django_q.failure"),
-            _list(_("Done"), "task_alt", "django_q.success"),
+            _list(_("Runs"), "history", "config.jobrun"),
         ],
     },
     {

@@ -9,4 +9,5 @@ urlpatterns = [
     path("admin/desk/", include("circulation.desk_urls")),
     path("admin/", admin.site.urls),
     path("", include("billing.urls")),
+    path("", include("alerts.urls")),
 ]

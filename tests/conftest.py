@@ -1,6 +1,7 @@
 """What every test run needs: a database file per worker, and no silent skipping in CI."""
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,7 +10,12 @@ from django.db import connection
 
 from tests import chromium, emulators, factories
 
-pytest_plugins = ("tests.payment_servers", "tests.paypal_fixtures")
+pytest_plugins = (
+    "tests.alert_servers",
+    "tests.payment_servers",
+    "tests.paypal_fixtures",
+    "tests.sinks",
+)
 
 # Playwright keeps an event loop running in the process; Django would refuse the ORM beside it.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
@@ -41,6 +47,14 @@ def django_db_modify_db_settings(
     if database["ENGINE"] == "django.db.backends.sqlite3":
         folder = tmp_path_factory.mktemp("database")
         database["TEST"]["NAME"] = str(folder / "carrel.sqlite3")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_first_channels() -> Iterator[None]:
+    """Leave out the channels that a library starts with: tests make those that they need."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("alerts.setup.install", lambda **_options: [])
+        yield
 
 
 @pytest.fixture(scope="session")

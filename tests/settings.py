@@ -10,7 +10,7 @@ os.environ.update(
     CURRENCY="USD",
     DEBUG="false",
     LANGUAGE_CODE="en",
-    REDIS_URL="",
+    REDIS_URL=os.environ.get("CARREL_TEST_REDIS_URL", ""),
     SECRET_KEY="only-for-tests-" + "0123456789" * 4,
     SECURE_SSL_REDIRECT="false",
     SITE_URL="http://testserver",

@@ -229,6 +229,14 @@ def test_it_has_something_of_everything(prepared: Path, what: str, least: int) -
     assert count >= least
 
 
+def test_nobody_is_told_of_its_past(prepared: Path) -> None:
+    ((events, untold),) = ask(
+        prepared, "SELECT count(*), sum(fanned_out_at IS NULL) FROM alerts_event"
+    )
+    assert events > 300
+    assert untold == 0
+
+
 def test_it_has_loans_in_every_state_of_lateness(prepared: Path) -> None:
     ((today, soon, days, weeks, months),) = ask(
         prepared,

@@ -1,5 +1,6 @@
 """Recurring jobs: the table, their schedules in the queue, and running one by hand."""
 
+import ast
 import importlib
 from datetime import UTC, date, datetime, time, timedelta
 from io import StringIO
@@ -18,6 +19,7 @@ from catalog.search import search
 from circulation import desk, holds, tasks
 from circulation.models import HoldStatus, Reader
 from config import jobs
+from config.models import JobRun
 from tests.factories import make_book, make_copy, make_reader, march, noon, set_policy
 
 pytestmark = pytest.mark.django_db
@@ -39,10 +41,14 @@ def late_reader() -> Reader:
     return reader
 
 
-@pytest.mark.parametrize("job", jobs.JOBS, ids=NAMES)
-def test_every_job_can_be_imported_by_the_path_in_its_schedule(job: jobs.Job) -> None:
-    module, _, function = job.path.rpartition(".")
-    assert getattr(importlib.import_module(module), function) is job.run
+def test_every_schedule_runs_its_job_and_notes_it() -> None:
+    jobs.sync()
+    for schedule in Schedule.objects.all():
+        module, _, function = schedule.func.rpartition(".")
+        run_by_queue = getattr(importlib.import_module(module), function)
+        said = run_by_queue(ast.literal_eval(schedule.args))
+        assert JobRun.objects.filter(name=schedule.name, result=said, error="").count() == 1
+    assert JobRun.objects.count() == len(NAMES)
 
 
 @pytest.mark.parametrize("job", jobs.JOBS, ids=NAMES)
@@ -70,11 +76,35 @@ def test_syncing_repairs_removes_doubles_and_leaves_other_schedules_alone() -> N
 
     assert jobs.sync() == ["expire_holds", "accrue_fines"]
 
-    assert Schedule.objects.get(name="accrue_fines").func == "circulation.tasks.accrue_fines"
+    repaired = Schedule.objects.get(name="accrue_fines")
+    assert (repaired.func, repaired.args) == ("config.jobs.run", "'accrue_fines'")
     assert Schedule.objects.get(name="accrue_fines").kwargs is None
     assert Schedule.objects.filter(name="expire_holds").count() == 1
     theirs.refresh_from_db()
     assert (theirs.func, theirs.args) == ("math.sqrt", "2")
+
+
+def test_a_schedule_of_an_earlier_version_is_brought_up_to_date_and_keeps_its_time() -> None:
+    planned = datetime(2026, 3, 3, 0, 10, tzinfo=UTC)
+    Schedule.objects.create(
+        name="expire_holds",
+        func="circulation.tasks.expire_holds",
+        schedule_type=Schedule.DAILY,
+        next_run=planned,
+    )
+    jobs.sync(at=datetime(2026, 3, 2, 12, tzinfo=UTC))
+    schedule = Schedule.objects.get(name="expire_holds")
+    assert (schedule.func, schedule.next_run) == ("config.jobs.run", planned)
+
+
+def test_a_job_that_the_table_has_no_more_is_scheduled_no_more() -> None:
+    Schedule.objects.create(name="old_job", func="config.jobs.run", args="'old_job'")
+    theirs = Schedule.objects.create(
+        name="fines at noon", func="config.jobs.run", args="'accrue_fines'"
+    )
+    jobs.sync()
+    assert not Schedule.objects.filter(name="old_job").exists()
+    assert Schedule.objects.filter(pk=theirs.pk).exists()
 
 
 @override_settings(TIME_ZONE="Europe/Warsaw")
@@ -168,3 +198,4 @@ def test_a_job_that_fails_makes_the_command_fail(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(CommandError, match="expire_holds failed: the disk is full") as failure:
         run("expire_holds")
     assert failure.value.returncode == 1
+    assert JobRun.objects.get().error == "RuntimeError: the disk is full"

@@ -4,7 +4,7 @@ A backend of one's own is one class and its dotted path in ALERT_BACKENDS.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise
 
     from circulation.models import Reader
+
+Pace = tuple[str, timedelta]
 
 
 class DeliveryError(Exception):
@@ -79,6 +81,8 @@ class Backend(ABC):
     label: "_StrOrPromise"
     form_class: type[forms.Form] = forms.Form
     """The settings of a channel; a field with `is_secret = True` is stored encrypted."""
+    joins: bool = True
+    """Whether events of one kind that fall together go as one message; programs want each alone."""
 
     def missing(self) -> list[str]:
         """Return the environment variables without which it cannot be used."""
@@ -88,9 +92,9 @@ class Backend(ABC):
         """Return where a message for the recipient goes, "" if it cannot reach them."""
         return "channel"
 
-    def pace(self, config: Mapping[str, Any]) -> tuple[str, timedelta] | None:
-        """Return what the far end counts messages by, and the least time between two of them."""
-        return None
+    def pace(self, config: Mapping[str, Any]) -> Sequence[Pace]:
+        """Return what the far end counts messages by, each with the least time between two."""
+        return ()
 
     @abstractmethod
     def send(self, message: Message, to: str, config: Mapping[str, Any]) -> Receipt:

@@ -11,7 +11,11 @@ from django.utils.text import Truncator, capfirst
 from django.utils.translation import gettext as _
 from simple_history.admin import SimpleHistoryAdmin
 
+from alerts.events import EventKind
+
 LONGEST_VALUE = 300
+KIND_LABELS = dict(EventKind.choices)
+"""The only lists that are audited are of kinds of events."""
 
 
 class AuditedAdmin(SimpleHistoryAdmin):
@@ -69,6 +73,8 @@ def _shown(record: Any, field: "Field[Any, Any]") -> str:
         value = getattr(record, field.name)
     except ObjectDoesNotExist:
         return _("(deleted since)")
+    if isinstance(value, list):
+        value = ", ".join(str(KIND_LABELS.get(each, each)) for each in value)
     if value is None or value == "":
         return "–"
     if isinstance(value, bool):

@@ -2,7 +2,7 @@
 
 import contextlib
 import gzip
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -27,6 +27,7 @@ from catalog.models import ImportRun
 if TYPE_CHECKING:
     from circulation.models import Reader
 
+Written = Callable[[ImportRun], None]
 TRIES = 3
 # Any number that no other part of Carrel uses: imports wait for each other.
 IMPORT_LOCK = 7_361_402
@@ -52,6 +53,7 @@ class _Job:
     by: "Reader | None"
     progress: Progress | None
     errors_to: Path | None = None
+    written: Written | None = None
     columns: tuple[Column, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -76,12 +78,14 @@ def run(
     expect: str = "",
     preview: int = 0,
     progress: Progress | None = None,
+    written: Written | None = None,
 ) -> Report:
     """Import a file, or with `dry_run` only say what that would do.
 
     `errors_to` receives the wrong rows as CSV, with line, column and reason. With `expect`, a
     report's fingerprint, nothing is written unless the import would still do exactly that.
-    `preview` asks for so many rows as examples. Raises UnreadableError for a file that cannot be
+    `preview` asks for so many rows as examples; `written` is called in the transaction that writes,
+    when all is written. Raises UnreadableError for a file that cannot be
     read as a whole, and StoppedError where the library's data changed meanwhile.
     """
     with _opened(source) as file:
@@ -95,6 +99,7 @@ def run(
             by,
             progress,
             errors_to,
+            written,
         )
         for attempt in range(1, TRIES + 1):
             try:
@@ -260,6 +265,8 @@ def _write(job: _Job, plan: Plan, report: Report) -> None:
             job.kind.write(
                 plan, run_id=run.pk, by_id=job.by.pk if job.by else None, at=timezone.now()
             )
+            if job.written is not None:
+                job.written(run)
     except IntegrityError as refused:
         # Somebody else has just used the same barcode, ISBN or record number.
         raise StaleError from refused

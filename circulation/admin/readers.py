@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.core.exceptions import PermissionDenied
@@ -32,6 +31,7 @@ from unfold.contrib.filters.admin import DropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm
 
+from alerts import preferences
 from alerts.backoffice.acts import ActRefusedError
 from alerts.backoffice.deletion import DeletionAdmin
 from alerts.backoffice.history import AuditedAdmin
@@ -44,6 +44,7 @@ from circulation.admin.accounts import (
     IDENTITY,
     RIGHTS,
     NewReaderForm,
+    ReaderForm,
     is_granted,
     may_touch_account,
 )
@@ -91,7 +92,7 @@ class ReaderAdmin(  # type: ignore[misc]
     ImportExportPages, AuditedAdmin, DeletionAdmin, UserAdmin
 ):
     import_kind = "readers"
-    form = forms.ModelForm
+    form = ReaderForm
     add_form = NewReaderForm
     add_form_template = None
     change_password_form = AdminPasswordChangeForm
@@ -126,6 +127,7 @@ class ReaderAdmin(  # type: ignore[misc]
         },
     )
     block = (gettext_lazy("Block"), {"fields": ("is_blocked", "block_reason")})
+    notice_boxes = (gettext_lazy("Messages"), {"fields": ("notices",)})
     rights = (gettext_lazy("Rights"), {"fields": (("is_staff", "is_superuser"), "groups")})
     account = (
         gettext_lazy("Account"),
@@ -178,9 +180,9 @@ class ReaderAdmin(  # type: ignore[misc]
         if obj is None:
             shown = (self.person, self.block)
         elif self.has_change_permission(request, obj) and may_touch_account(request, obj):
-            shown = (self.person, self.block, self.account)
+            shown = (self.person, self.block, self.notice_boxes, self.account)
         else:
-            shown = (self.person, self.block, self.account_of_another)
+            shown = (self.person, self.block, self.notice_boxes, self.account_of_another)
         if request.user.is_superuser or (obj is not None and obj.is_staff):
             return (*shown, self.rights)
         return shown
@@ -252,6 +254,11 @@ class ReaderAdmin(  # type: ignore[misc]
     @display(description=gettext_lazy("loans"))
     def loans_out(self, reader: Any) -> int:
         return int(reader.out)
+
+    @display(description=gettext_lazy("Notices"))
+    def notices(self, reader: Reader) -> str:
+        kinds = preferences.accepted_kinds(reader)
+        return ", ".join(str(kind.label) for kind in kinds) or _("none of the optional ones")
 
     @display(description=gettext_lazy("password"))
     def password_link(self, reader: Reader) -> str:

@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks [--short] [--rows N]`: measure, in a database of its own."""
+"""`python -m tests.benchmarks [--short] [--rows N] [NAME]`: measure, in a database of its own."""
 
 import argparse
 import os
@@ -10,14 +10,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="a tenth of the rows")
     parser.add_argument("--rows", type=int, default=100_000, help="rows of a large import")
+    parser.add_argument("--loans", type=int, default=10_000, help="overdue loans to tell of")
+    parser.add_argument("name", nargs="?", choices=("importing", "alerts"), help="only this one")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         _set_up(Path(folder))
         # After the settings know the database.
-        from tests.benchmarks import importing  # noqa: PLC0415
+        from tests.benchmarks import alerts, importing  # noqa: PLC0415
 
-        rows = chosen.rows // 10 if chosen.short else chosen.rows
-        importing.measure(Path(folder), rows=rows)
+        share = 10 if chosen.short else 1
+        if chosen.name in (None, "importing"):
+            importing.measure(Path(folder), rows=chosen.rows // share)
+        if chosen.name in (None, "alerts"):
+            alerts.measure(Path(folder), loans=chosen.loans // share)
 
 
 def _set_up(folder: Path) -> None:

@@ -42,7 +42,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         job = JOBS[options["name"]]
         try:
-            result = job.run(options["date"])
+            result = jobs.run(job.name, options["date"])
         except Exception as error:
             message = _("%(name)s failed: %(error)s (--traceback shows where)") % {
                 "name": job.name,

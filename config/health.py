@@ -1,0 +1,101 @@
+"""How the jobs stand: when each ran, what came of it, what is wrong, and what to do about it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Max, Q
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django_q.models import Schedule
+
+from config.jobs import JOBS, Job
+from config.models import JobRun
+
+HEARTBEAT = timedelta(minutes=5)
+"""A job runs every minute: when none has for so long, there is nobody to run it."""
+GRACE_OF_A_DAY = timedelta(hours=2)
+GRACE_OF_MINUTES = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A job with its schedule and its last run, where it has them."""
+
+    job: Job
+    schedule: Schedule | None
+    last: JobRun | None
+
+    def problem(self, *, at: datetime) -> str:
+        """Return what is wrong with the job, or nothing."""
+        if self.schedule is None:
+            return _("“%(job)s” is not scheduled. Run: python manage.py sync_jobs") % {
+                "job": self.job.name
+            }
+        if self._is_late(at):
+            since = timezone.localtime(self.last.started_at if self.last else self._planned)
+            return _(
+                "“%(job)s” should have run by now (%(rhythm)s; last: %(since)s). Look for it "
+                "under “Failed” and “Waiting”, or run it now."
+            ) % {
+                "job": self.job.name,
+                "rhythm": self.job.rhythm,
+                "since": f"{since:%Y-%m-%d %H:%M}",
+            }
+        if self.last is not None and self.last.error:
+            return _("“%(job)s” failed when it last ran: %(why)s") % {
+                "job": self.job.name,
+                "why": self.last.error,
+            }
+        return ""
+
+    @property
+    def _planned(self) -> datetime:
+        planned: datetime | None = self.schedule.next_run if self.schedule else None
+        return planned or timezone.now()
+
+    def _is_late(self, at: datetime) -> bool:
+        if self.job.at is None:
+            interval, grace = timedelta(minutes=self.job.minutes or 1), GRACE_OF_MINUTES
+        else:
+            interval, grace = timedelta(days=1), GRACE_OF_A_DAY
+        if self._planned < at - grace:
+            return True
+        return self.last is not None and self.last.started_at < at - interval - grace
+
+
+def standings() -> list[Standing]:
+    newest = JobRun.objects.order_by().values("name").annotate(last=Max("pk"))
+    last = {run.name: run for run in JobRun.objects.filter(pk__in=newest.values("last"))}
+    schedules = {schedule.name: schedule for schedule in Schedule.objects.order_by("-pk")}
+    return [Standing(job, schedules.get(job.name), last.get(job.name)) for job in JOBS]
+
+
+def problems(found: Sequence[Standing] | None = None, *, at: datetime | None = None) -> list[str]:
+    """Return what is wrong with the jobs, the cause before what follows from it."""
+    at = at or timezone.now()
+    found = standings() if found is None else found
+    if all(standing.schedule is None for standing in found):
+        return [_("No job is scheduled. Run: python manage.py sync_jobs")]
+    if not is_alive(at=at):
+        return [_no_worker()]
+    return [problem for standing in found if (problem := standing.problem(at=at))]
+
+
+def is_alive(*, at: datetime) -> bool:
+    """Tell whether a job was begun or ended within the last minutes, or was not due before."""
+    recent = at - HEARTBEAT
+    if JobRun.objects.filter(Q(started_at__gte=recent) | Q(finished_at__gte=recent)).exists():
+        return True
+    is_overdue = Schedule.objects.filter(next_run__lt=recent).exists()
+    return not is_overdue and not JobRun.objects.exists()
+
+
+def _no_worker() -> str:
+    last = JobRun.objects.order_by("-pk").first()
+    what_to_do = _("Start the worker: python manage.py qcluster")
+    if last is None:
+        return _("No job has ever run here: no worker is at work.") + " " + what_to_do
+    since = timezone.localtime(last.finished_at or last.started_at)
+    sentence = _("No job has run since %(since)s: no worker is at work.")
+    return sentence % {"since": f"{since:%Y-%m-%d %H:%M}"} + " " + what_to_do

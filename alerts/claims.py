@@ -17,10 +17,19 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from alerts import backends, pace
-from alerts.models import Channel, Delivery, DeliveryStatus, Event, new_message_id, storable
+from alerts.models import (
+    Channel,
+    ChannelAudience,
+    Delivery,
+    DeliveryStatus,
+    Event,
+    new_message_id,
+    storable,
+)
 
 MOST_MESSAGES = 20
-MOST_IN_A_DIGEST = 50
+MOST_IN_A_DIGEST = {ChannelAudience.READERS: 50, ChannelAudience.STAFF: 15}
+"""Staff read chats, in which a long message is cut."""
 LEASE = timedelta(seconds=120)
 SWITCHED_OFF_TOO_LONG = timedelta(days=3)
 WAITED_TOO_LONG = timedelta(days=7)
@@ -37,13 +46,12 @@ class Group:
     def channel(self) -> Channel:
         return self.deliveries[0].channel
 
-    def still_to_tell(self) -> list[Delivery]:
-        """Read again what is ours and true; what was cancelled meanwhile is skipped."""
+    def still_to_tell(self) -> tuple[list[Delivery], int]:
+        """Read again what is ours and true, and skip what was cancelled; return how many rows."""
         true = self._ours(self.deliveries).filter(event__cancelled_at=None, channel__is_active=True)
         found = set(true.values_list("pk", flat=True))
-        if len(found) < len(self.deliveries):
-            self._skip_cancelled()
-        return [row for row in self.deliveries if row.pk in found]
+        skipped = self._skip_cancelled() if len(found) < len(self.deliveries) else 0
+        return [row for row in self.deliveries if row.pk in found], skipped
 
     def finish(
         self, rows: Sequence[Delivery], status: DeliveryStatus, note: str, *, attempts: int = 0
@@ -61,14 +69,16 @@ class Group:
         attempts = max(row.attempts for row in rows) + 1
         self._ours(rows).update(next_attempt_at=until, note=storable(note, 500), attempts=attempts)
 
-    def _skip_cancelled(self) -> None:
+    @transaction.atomic
+    def _skip_cancelled(self) -> int:
         """Events are locked, so that none comes back between the look and the write."""
-        with transaction.atomic():
-            told = Event.objects.filter(pk__in=[row.event_id for row in self.deliveries])
-            cancelled = told.exclude(cancelled_at=None).select_for_update(no_key=True)
-            for event in cancelled.order_by("pk"):
-                rows = [row for row in self.deliveries if row.event_id == event.pk]
-                self.finish(rows, DeliveryStatus.SKIPPED, event.cancel_reason)
+        told = Event.objects.filter(pk__in=[row.event_id for row in self.deliveries])
+        cancelled = told.exclude(cancelled_at=None).select_for_update(no_key=True)
+        skipped = 0
+        for event in cancelled.order_by("pk"):
+            rows = [row for row in self.deliveries if row.event_id == event.pk]
+            skipped += self.finish(rows, DeliveryStatus.SKIPPED, event.cancel_reason)
+        return skipped
 
     def _ours(self, rows: Sequence[Delivery]) -> QuerySet[Delivery]:
         return Delivery.objects.filter(
@@ -91,8 +101,8 @@ def claim(*, at: datetime) -> list[Group]:
     first = list(due.order_by("next_attempt_at", "pk")[:MOST_MESSAGES])
     if not first:
         return []
-    joining = _joining({row.channel_id for row in first})
-    messages = _messages([*first, *_companions(first, due=due, joining=joining)], joining)
+    limits = _limits({row.channel_id for row in first})
+    messages = _messages([*first, *_companions(first, due=due, limits=limits)], limits)
     for message_id, rows in messages.items():
         for row in rows:
             row.message_id, row.next_attempt_at = message_id, at + LEASE
@@ -133,22 +143,27 @@ def give_up_stale(*, at: datetime) -> int:
     )
 
 
-def _joining(channels: Collection[int]) -> set[int]:
-    """Return those whose backend sends as one message what falls together."""
+def _limits(channels: Collection[int]) -> dict[int, int]:
+    """Return how many deliveries of one kind a message of each channel is made of, at most."""
     known = backends.all_backends()
-    used = Channel.objects.filter(pk__in=channels).values_list("pk", "backend")
-    return {pk for pk, name in used if name in known and known[name].joins}
+    used = Channel.objects.filter(pk__in=channels).values_list("pk", "backend", "audience")
+    return {
+        pk: MOST_IN_A_DIGEST[ChannelAudience(audience)]
+        if name in known and known[name].joins
+        else 1
+        for pk, name, audience in used
+    }
 
 
 def _companions(
-    first: Sequence[Delivery], *, due: QuerySet[Delivery], joining: set[int]
+    first: Sequence[Delivery], *, due: QuerySet[Delivery], limits: Mapping[int, int]
 ) -> list[Delivery]:
     """Return the other rows of messages begun before, and what falls together with new ones."""
     known = [row.pk for row in first]
     begun = {row.message_id for row in first if row.message_id}
     waiting = Delivery.objects.filter(status=DeliveryStatus.QUEUED).exclude(pk__in=known)
     found = list(waiting.filter(message_id__in=begun)) if begun else []
-    new = [row for row in first if row.message_id is None and row.channel_id in joining]
+    new = [row for row in first if row.message_id is None and limits[row.channel_id] > 1]
     if not new:
         return found
     recipients = Q(recipient__in={row.recipient_id for row in new if row.recipient_id})
@@ -161,22 +176,23 @@ def _companions(
         kind__in={row.kind for row in new},
     )
     digests = {_digest_of(row) for row in new}
-    others = near.order_by("next_attempt_at", "pk")[: MOST_IN_A_DIGEST * len(digests)]
+    most = sum(limits[channel] for channel, _recipient, _kind in digests)
+    others = near.order_by("next_attempt_at", "pk")[:most]
     return found + [row for row in others if _digest_of(row) in digests]
 
 
-def _messages(rows: Iterable[Delivery], joining: set[int]) -> dict[UUID, list[Delivery]]:
+def _messages(rows: Iterable[Delivery], limits: Mapping[int, int]) -> dict[UUID, list[Delivery]]:
     """Return the rows of each message: what was one before stays it, whatever its size."""
     groups: dict[object, list[Delivery]] = defaultdict(list)
     for row in rows:
-        is_joined = row.channel_id in joining
+        is_joined = limits[row.channel_id] > 1
         groups[row.message_id or (_digest_of(row) if is_joined else row.pk)].append(row)
-    return {
-        group[0].message_id or new_message_id(): (
-            group if group[0].message_id else group[:MOST_IN_A_DIGEST]
-        )
-        for group in groups.values()
-    }
+    messages = {}
+    for group in groups.values():
+        first = group[0]
+        most = None if first.message_id else limits[first.channel_id]
+        messages[first.message_id or new_message_id()] = group[:most]
+    return messages
 
 
 def _digest_of(row: Delivery) -> tuple[int, int | None, str]:

@@ -160,9 +160,10 @@ class Batch:
         if route.rests or group.leased_until - timezone.now() < LONGEST_SEND:
             self.left.append(group)
             return 0
-        rows = group.still_to_tell()
-        if not rows:
-            return len(group.deliveries)
+        rows, skipped = group.still_to_tell()
+        return skipped + (self._tell(route, group, rows) if rows else 0)
+
+    def _tell(self, route: Route, group: Group, rows: list[Delivery]) -> int:
         began = time.monotonic()
         try:
             outcome = route.tell(rows)

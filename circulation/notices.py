@@ -176,7 +176,13 @@ def _mark_told(loans: Collection[int], *, due: str) -> int:
     found = list(untold.select_for_update(no_key=True).order_by("pk"))
     for loan in found:
         loan.notification_sent = True
-    bulk_update_with_history(found, Loan, ["notification_sent"], batch_size=CHUNK)
+    bulk_update_with_history(
+        found,
+        Loan,
+        ["notification_sent"],
+        batch_size=CHUNK,
+        default_change_reason=_("The overdue notice was accepted."),
+    )
     return len(found)
 
 

@@ -35,8 +35,8 @@ class Standing:
         if self._is_late(at):
             since = timezone.localtime(self.last.started_at if self.last else self._planned)
             return _(
-                "“%(job)s” should have run by now (%(rhythm)s; last: %(since)s). Look for it "
-                "under “Failed” and “Waiting”, or run it now."
+                "“%(job)s” should have run by now (%(rhythm)s; not since %(since)s). Look for "
+                "it under “Failed” and “Waiting”, or run it now."
             ) % {
                 "job": self.job.name,
                 "rhythm": self.job.rhythm,

@@ -10,6 +10,7 @@ from django.db import connection, models
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from alerts import integrity as alerts
 from billing import integrity as billing
 from catalog import integrity as catalog
 from circulation import integrity as circulation
@@ -89,6 +90,10 @@ def _rows(sql: str) -> Iterator[Any]:
 
 
 CHECKS = (
+    Check(
+        _("What goes as one message has one channel, recipient and kind."),
+        alerts.a_message_goes_to_one_recipient,
+    ),
     Check(
         _("A copy marked as on loan has an open loan."),
         circulation.copies_on_loan_have_an_open_loan,

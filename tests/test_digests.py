@@ -110,6 +110,13 @@ def test_at_most_fifty_things_go_into_one_message(anna: Reader, sink: type[Memor
     assert not Delivery.objects.filter(status=DeliveryStatus.QUEUED).exists()
 
 
+def test_what_staff_are_told_is_short_enough_for_a_chat(anna: Reader, sink: type[Memory]) -> None:
+    make_channel(STAFF)
+    record(EventKind.LOAN_CREATED, anna, times=40)
+    tasks.deliver()
+    assert sizes() == [15, 15, 10]
+
+
 def test_many_readers_with_a_few_things_each_get_one_message_each(sink: type[Memory]) -> None:
     make_channel()
     readers = [make_reader() for _number in range(30)]

@@ -585,7 +585,7 @@ def test_who_has_lost_the_lease_writes_nothing(sink: type[Memory]) -> None:
     with time_machine.travel(timezone.now() + claims.LEASE + timedelta(seconds=1)):
         (other,) = claims.claim(at=timezone.now())
     assert late.finish(late.deliveries, DEAD, "too late") == 0
-    assert late.still_to_tell() == []
+    assert late.still_to_tell() == ([], 0)
     late.put_off(late.deliveries, until=timezone.now(), note="too late")
     claims.release([late], until=timezone.now())
     assert (only().status, only().next_attempt_at) == (QUEUED, other.leased_until)

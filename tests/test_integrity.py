@@ -10,6 +10,8 @@ from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
+from alerts.fanout import fan_out
+from alerts.models import Delivery, new_message_id
 from billing import charges
 from billing.models import Charge, ChargeKind
 from catalog.models import Book, Copy, CopyStatus
@@ -28,6 +30,7 @@ from tests.factories import (
     set_policy,
     take_back,
 )
+from tests.sinks import make_channel
 
 on_sqlite = connection.vendor == "sqlite"
 only_sqlite = pytest.mark.skipif(not on_sqlite, reason="PostgreSQL guarantees it by itself")
@@ -258,7 +261,18 @@ def a_missing_unique_index() -> str:
     return "circulation_loan: loan_one_open_per_copy"
 
 
+def a_message_to_two_readers() -> str:
+    make_channel(backend="console")
+    for _reader in range(2):
+        lend(make_reader(), make_copy())
+    fan_out()
+    number = new_message_id()
+    Delivery.objects.update(message_id=number)
+    return f"message {number}"
+
+
 CORRUPTIONS: list[tuple[str, Callable[[], str]]] = [
+    ("a_message_goes_to_one_recipient", a_message_to_two_readers),
     ("copies_on_loan_have_an_open_loan", a_copy_on_loan_to_nobody),
     ("copies_of_open_loans_are_on_loan", a_lent_copy_that_seems_free),
     ("copies_on_the_hold_shelf_have_a_ready_hold", a_shelf_copy_for_nobody),
@@ -421,7 +435,7 @@ class TestAViolation:
 
     def test_exits_with_1_and_counts_what_it_does_not_list(self) -> None:
         out = StringIO()
-        with pytest.raises(CommandError, match="1 of 23 checks") as failed:
+        with pytest.raises(CommandError, match="1 of 24 checks") as failed:
             call_command("check_integrity", stdout=out)
         assert failed.value.returncode == 1
         assert "WRONG  A copy marked as on loan has an open loan.\n    copy B" in out.getvalue()

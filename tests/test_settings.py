@@ -47,3 +47,10 @@ def test_weak_settings_refuse_to_start_in_a_sentence(
 def test_a_key_and_a_host_name_are_enough() -> None:
     started = start(SECRET_KEY=STRONG, ALLOWED_HOSTS="library.example", DEBUG="false")
     assert started.returncode == 0, started.stderr
+
+
+@pytest.mark.parametrize("more", ["", "?protocol=3"])
+def test_a_site_starts_with_redis_as_its_queue(more: str) -> None:
+    site = {"SECRET_KEY": STRONG, "ALLOWED_HOSTS": "library.example", "DEBUG": "false"}
+    started = start(**site, REDIS_URL=f"redis://127.0.0.1:1/0{more}")
+    assert started.returncode == 0, started.stderr

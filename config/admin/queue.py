@@ -20,7 +20,9 @@ from alerts.backoffice.pages import OfficeAdmin, ReadOnly
 from config import jobs, runs
 from config.unsaid import without_secrets
 
-admin.site.unregister((Schedule, Success, Failure, OrmQ))
+for theirs in (Schedule, Success, Failure, OrmQ):
+    if admin.site.is_registered(theirs):  # OrmQ only where the database is the queue
+        admin.site.unregister(theirs)
 
 WORDS = {
     "circulation.tasks.deliver_alerts": gettext_lazy("Sends what waits to be told"),

@@ -656,3 +656,14 @@ def test_an_old_payment_is_dated_by_when_it_was_paid(anna: Reader) -> None:
     Payment.objects.filter(pk=payment.pk).update(paid_at=timezone.now() - timedelta(days=4000))
     year = (timezone.now() - timedelta(days=4000)).year
     assert str(year) in as_superuser().get(page(Payment, "changelist")).text
+
+
+def test_the_list_as_it_is_filtered_is_exported(anna: Reader) -> None:
+    paid = paid_in_cash(anna, "4.00")
+    owe(anna, "1.00")
+    client, url = as_superuser(), page(Payment, "export")
+    assert client.get(url).status_code == 200
+    response: Any = client.post(f"{url}?status__exact=PAID", {"format": "csv"})
+    header, *lines = b"".join(response.streaming_content).decode("utf-8-sig").splitlines()
+    assert header.startswith("payment,card_number,status")
+    assert [line.split(",")[0] for line in lines] == [str(paid.pk)]

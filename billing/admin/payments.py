@@ -85,7 +85,7 @@ class PaymentAdmin(ReadOnly, AuditedAdmin, PaymentActs):
             main.append("review_reason")
         if obj.last_error:
             main.append("problem")
-        main.append(("to_pay", "amount_paid", "given_back", "credit"))
+        main += [("to_pay", "amount_paid"), ("given_back", "credit")]
         main += [("by", "taken_by"), ("created_at", "paid_on")]
         if can_be_paid_online(obj):
             main.append("pay_link")

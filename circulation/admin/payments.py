@@ -7,13 +7,15 @@ from django.utils.translation import gettext_lazy
 from billing.admin import payments as payment_pages
 from billing.admin import refunds as refund_pages
 from billing.models import Payment, Refund
+from catalog.export_admin import ExportPages
 from circulation.admin.finding import readers_matching
 
 admin.site.unregister((Payment, Refund))
 
 
 @admin.register(Payment)
-class PaymentAdmin(payment_pages.PaymentAdmin):
+class PaymentAdmin(ExportPages, payment_pages.PaymentAdmin):
+    export_kind = "payments"
     search_help_text = gettext_lazy("Card number, name, payment number, session or transaction")
 
     def readers_called(self, term: str) -> Q:

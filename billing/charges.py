@@ -167,13 +167,15 @@ def _take_off(
     left = owed(locked)
     if not reason.strip():
         raise AdjustmentRefusedError(_("Give a reason: it is kept with the charge."))
-    if not amount.is_finite() or amount <= 0 or amount != round(amount, 2):
+    if not amount.is_finite() or amount <= 0:
         raise AdjustmentRefusedError(_("Give an amount above zero, in whole cents."))
     if amount > left:
         raise AdjustmentRefusedError(
             _("Only %(left)s is left of this charge; %(amount)s cannot be taken off.")
             % {"left": money(left), "amount": money(amount)}
         )
+    if amount != round(amount, 2):
+        raise AdjustmentRefusedError(_("Give an amount above zero, in whole cents."))
     taken = _adjust(locked, amount, kind, by=by, reason=reason)
     ledger.follow(locked)
     return taken

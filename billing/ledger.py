@@ -119,7 +119,7 @@ def release_overpaid(charge: Charge, *, by: "Reader | None" = None) -> None:
     """Turn what was paid of a charge beyond what it comes to now into the reader's credit."""
     over = -accounts.owed(charge)
     paid = Allocation.objects.filter(charge=charge, state=AllocationState.PAID)
-    for allocation in paid.order_by("-pk"):
+    for allocation in paid.order_by("-payment__paid_at", "-pk"):
         if over <= ZERO:
             return
         part = min(over, allocation.amount - allocation.refunded)
@@ -198,14 +198,15 @@ def take(
     provider: str,
     by: "Reader",
     at: datetime,
-    key: uuid.UUID | None = None,
+    transaction_id: str = "",
 ) -> Payment:
-    """Write down money that staff hold in their hands, as `{charge id: amount}`, once per `key`.
+    """Write down money that staff hold in their hands, as `{charge id: amount}`.
 
-    Raises OvertakenError where less is owed by now, or where a session waits for it.
+    Raises OvertakenError where less is owed by now, where a session waits for it, or where this
+    transaction of the reader has been written down.
     """
     accounts.lock(reader.pk)
-    if key is not None and Payment.objects.filter(key=key).exists():
+    if transaction_id and reader.payments.filter(transaction_id=transaction_id).exists():
         raise OvertakenError
     owed = _owed_on(reader.pk, amounts)
     if any(amount > owed.get(charge, ZERO) for charge, amount in amounts.items()):
@@ -217,9 +218,14 @@ def take(
     )
     payment.provider = provider
     payment.taken_by = by
-    payment.key = key
     total = round(sum(amounts.values(), ZERO), 2)
-    seen = Snapshot(State.PAID, payment.reference, amount=total, currency=payment.currency)
+    seen = Snapshot(
+        State.PAID,
+        payment.reference,
+        amount=total,
+        currency=payment.currency,
+        transaction_id=transaction_id,
+    )
     return _write_down(payment, seen, at=at, by=by)
 
 
@@ -282,7 +288,7 @@ def apply_credit(charge: Charge, amount: Decimal, *, by: "Reader") -> None:
     left = amount
     received = (PaymentStatus.PAID, PaymentStatus.REFUNDED)
     payments: Any = Payment.objects.filter(reader=charge.reader_id, status__in=received)
-    for payment in payments.with_credit().filter(credit__gt=0).order_by("pk"):
+    for payment in payments.with_credit().filter(credit__gt=0).order_by("paid_at", "pk"):
         part = min(left, payment.credit)
         _add(payment, charge, part, by=by)
         left -= part

@@ -9,7 +9,7 @@ from django.db import connection
 
 from tests import chromium, emulators, factories
 
-pytest_plugins = ("tests.payment_servers", "tests.paypal_fixtures")
+pytest_plugins = ("tests.paying", "tests.payment_servers", "tests.paypal_fixtures")
 
 # Playwright keeps an event loop running in the process; Django would refuse the ORM beside it.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"

@@ -13,7 +13,7 @@ from django.db.models import Sum
 from django.utils.translation import gettext as _
 
 from alerts.wording import money
-from billing import accounts, ledger
+from billing import accounts, credit, drafts, ledger
 from billing.accounts import ZERO, adjusted, balance, owed
 from billing.models import Adjustment, AdjustmentKind, Charge, ChargeKind
 
@@ -67,7 +67,7 @@ def assess(
         assessed_date=on,
     )
     _save(charge, by)
-    ledger.draft(charge, amount, opens=True)
+    drafts.draft(charge, amount, opens=True)
     return charge
 
 
@@ -111,9 +111,9 @@ def assess_fine(
     is_new = charge.pk is None
     _save(charge, by)
     if is_new:
-        ledger.draft(charge, charge.amount, opens=is_final)
+        drafts.draft(charge, charge.amount, opens=is_final)
     else:
-        ledger.release_overpaid(charge, by=by)
+        credit.release_overpaid(charge, by=by)
         ledger.follow(charge, opens=is_final)
     return charge
 
@@ -150,7 +150,7 @@ def void(charge: Charge, *, by: "Reader | None", reason: str) -> Adjustment | No
     if not rest:
         return None
     taken = _adjust(locked, rest, AdjustmentKind.VOIDED, by=by, reason=reason)
-    ledger.release_overpaid(locked, by=by)
+    credit.release_overpaid(locked, by=by)
     ledger.follow(locked)
     return taken
 

@@ -15,8 +15,8 @@ from django.views.decorators.http import require_POST
 
 from alerts.wording import money
 from billing import accounts, gateways, links, payment_states, payments, webhooks
+from billing.drafts import NothingOwedError
 from billing.gateways.base import BadSignatureError, Gateway, GatewayError
-from billing.ledger import NothingOwedError
 from billing.models import Charge, Payment
 from billing.payments import PaymentRefusedError, ProviderAwayError, TooSmallError
 from billing.reader_page import Page, Tone, for_anybody, show

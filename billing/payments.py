@@ -16,7 +16,8 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from alerts.wording import money
-from billing import accounts, gateways, ledger, refunds
+from billing import accounts, drafts, gateways, ledger, refunds
+from billing.drafts import NothingOwedError
 from billing.gateways.base import (
     Gateway,
     GatewayError,
@@ -25,7 +26,7 @@ from billing.gateways.base import (
     Snapshot,
     UnreachableError,
 )
-from billing.ledger import NothingOwedError, OvertakenError
+from billing.ledger import OvertakenError
 from billing.models import Charge, Payment, PaymentEvent, PaymentStatus
 from billing.settlements import RECEIVED
 
@@ -80,7 +81,7 @@ def open_for(reader_id: int, charge_ids: Iterable[int]) -> Payment:
         try:
             payment = ledger.freeze(reader_id, charge_ids, provider=gateway.name)
         except OvertakenError:
-            for other in ledger.waiting_for(reader_id, charge_ids):
+            for other in drafts.waiting_for(reader_id, charge_ids):
                 _close_to_replace(other)
             continue
         payment = _opened(payment)
@@ -175,7 +176,7 @@ def take_cash(
     """
     amounts = {charge: amount for charge, amount in amounts.items() if amount}
     _refuse_bad_sums(reader, amounts)
-    for other in ledger.waiting_for(reader.pk, amounts):
+    for other in drafts.waiting_for(reader.pk, amounts):
         _make_way_for_cash(other, by=by)
     try:
         return ledger.take(

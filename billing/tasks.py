@@ -6,8 +6,8 @@ from django.contrib.auth import get_user_model
 from django.utils.translation import gettext as _
 
 from billing import pay_link_mail, payments, reconcile, refunds
+from billing.drafts import NothingOwedError
 from billing.gateways.base import RejectedError
-from billing.ledger import NothingOwedError
 from billing.models import Payment, Refund
 
 

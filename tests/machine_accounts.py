@@ -13,7 +13,7 @@ from django_q.models import OrmQ
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule
 
-from billing import accounts, charges, ledger, payments, reconcile, refunds
+from billing import accounts, charges, credit, drafts, ledger, payments, reconcile, refunds
 from billing.gateways.base import State, UnreachableError
 from billing.models import (
     Adjustment,
@@ -32,7 +32,7 @@ from tests.bank import vault
 from tests.paying import work_off_the_queue
 
 REFUSALS = (
-    ledger.NothingOwedError,
+    drafts.NothingOwedError,
     ledger.OvertakenError,
     payments.PaymentRefusedError,
     refunds.RefundRefusedError,
@@ -232,7 +232,7 @@ class Accounts:
 
         def apply() -> bool:
             amount = most if is_whole else Decimal(cents) / 100
-            ledger.apply_credit(found, amount, by=self.librarian)
+            credit.spend(found, amount, by=self.librarian)
             return True
 
         self.act("apply_credit", apply)

@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from billing import charges, ledger, payments, reconcile, refunds, tasks
+from billing import charges, credit, drafts, ledger, payments, reconcile, refunds, tasks
 from billing.gateways.base import GatewayError
 from billing.models import Charge, Payment, Refund
 from circulation.models import Reader
@@ -22,7 +22,7 @@ TIMEOUT = 120
 REFUSALS = (
     GatewayError,
     charges.AdjustmentRefusedError,
-    ledger.NothingOwedError,
+    drafts.NothingOwedError,
     ledger.OvertakenError,
     payments.PaymentRefusedError,
     refunds.RefundRefusedError,
@@ -57,7 +57,7 @@ def send_refund(made: int) -> str:
 
 def apply_credit(charge: int, amount: str, by: int) -> str:
     cashier = Reader.objects.get(pk=by)
-    ledger.apply_credit(Charge.objects.get(pk=charge), Decimal(amount), by=cashier)
+    credit.spend(Charge.objects.get(pk=charge), Decimal(amount), by=cashier)
     return "applied"
 
 

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from billing import accounts, charges, ledger, payments
+from billing import accounts, charges, credit, ledger, payments
 from billing.models import Charge, ChargeKind, Payment, PaymentStatus
 from circulation import deletion, desk, fines, undo
 from circulation.models import DeskAct, Loan, Reader
@@ -78,7 +78,7 @@ class TestComesFrom:
         undo.undo(DeskAct.objects.latest("pk"), on=march(4))
         charge = Charge.objects.open().get(loan=loan, kind=ChargeKind.LOST)
         assert accounts.balance(anna) == 0
-        ledger.apply_credit(charge, Decimal("25.00"), by=maria)
+        credit.spend(charge, Decimal("25.00"), by=maria)
         assert (owed(charge), accounts.credit(anna)) == (0, 0)
 
     def test_a_charge_that_was_paid_in_parts_loses_the_last_part_first(
@@ -88,7 +88,7 @@ class TestComesFrom:
         first, second = (pay_cash(fine, amount, by=maria) for amount in ("2.00", "3.00"))
         fine.amount = Decimal("1.50")
         fine.save()
-        ledger.release_overpaid(fine)
+        credit.release_overpaid(fine)
         assert parts(first) == {fine.pk: Decimal("1.50")}
         assert parts(second) == {fine.pk: 0}
         assert accounts.credit(anna) == Decimal("3.50")
@@ -103,7 +103,7 @@ class TestComesFrom:
 
 class TestIsApplied:
     @pytest.fixture
-    def credit(self, anna: Reader, maria: Reader) -> list[Payment]:
+    def overpaid(self, anna: Reader, maria: Reader) -> list[Payment]:
         """2.00 and 3.00, of two payments."""
         paid = []
         for amount in ("2.00", "3.00"):
@@ -112,48 +112,48 @@ class TestIsApplied:
             charges.void(charge, by=maria, reason="Wrong reader")
         return paid
 
-    def test_the_oldest_first(self, anna: Reader, maria: Reader, credit: list[Payment]) -> None:
+    def test_the_oldest_first(self, anna: Reader, maria: Reader, overpaid: list[Payment]) -> None:
         fine = make_charge(anna, "2.50")
-        ledger.apply_credit(fine, Decimal("2.50"), by=maria)
+        credit.spend(fine, Decimal("2.50"), by=maria)
         assert owed(fine) == 0
-        assert [parts(payment).get(fine.pk) for payment in credit] == [2, Decimal("0.50")]
+        assert [parts(payment).get(fine.pk) for payment in overpaid] == [2, Decimal("0.50")]
         assert accounts.credit(anna) == Decimal("2.50")
         applied = fine.allocations.filter(amount__gt=0)
         assert {each.history.first().history_user for each in applied} == {maria}
 
-    def test_in_part_and_again(self, anna: Reader, maria: Reader, credit: list[Payment]) -> None:
+    def test_in_part_and_again(self, anna: Reader, maria: Reader, overpaid: list[Payment]) -> None:
         fine = make_charge(anna, "2.50")
         for _ in range(2):
-            ledger.apply_credit(fine, Decimal("0.50"), by=maria)
+            credit.spend(fine, Decimal("0.50"), by=maria)
         assert owed(fine) == waiting(fine).money_to_pay == Decimal("1.50")
-        assert parts(credit[0])[fine.pk] == Decimal("1.00")
+        assert parts(overpaid[0])[fine.pk] == Decimal("1.00")
 
     @pytest.mark.parametrize("amount", ["5.01", "8.00", "0.00", "-1.00"])
     def test_never_beyond_what_there_is_or_what_is_owed(
-        self, anna: Reader, maria: Reader, credit: list[Payment], amount: str
+        self, anna: Reader, maria: Reader, overpaid: list[Payment], amount: str
     ) -> None:
         fine = make_charge(anna, "7.00")
         with pytest.raises(ledger.OvertakenError):
-            ledger.apply_credit(fine, Decimal(amount), by=maria)
+            credit.spend(fine, Decimal(amount), by=maria)
         assert (owed(fine), accounts.credit(anna)) == (Decimal("7.00"), Decimal("5.00"))
 
     def test_gives_up_the_session_for_the_same(
-        self, anna: Reader, maria: Reader, credit: list[Payment], stripe_server: ScriptedStripe
+        self, anna: Reader, maria: Reader, overpaid: list[Payment], stripe_server: ScriptedStripe
     ) -> None:
         fine = make_charge(anna, "2.50")
         session = in_session(fine)
-        ledger.apply_credit(fine, Decimal("2.00"), by=maria)
+        credit.spend(fine, Decimal("2.00"), by=maria)
         assert (again(session).status, again(session).must_close) == (PaymentStatus.EXPIRED, True)
         assert waiting(fine).money_to_pay == Decimal("0.50")
 
     def test_to_what_a_fine_has_grown_to_since_it_was_looked_at(
-        self, maria: Reader, anna: Reader, credit: list[Payment]
+        self, maria: Reader, anna: Reader, overpaid: list[Payment]
     ) -> None:
         loan = lend_until(march(2), anna)
         fines.accrue(on=march(5))
         stale = loan.charges.get()
         fines.accrue(on=march(7))
-        ledger.apply_credit(stale, Decimal("1.00"), by=maria)
+        credit.spend(stale, Decimal("1.00"), by=maria)
         assert owed(stale) == waiting(stale).money_to_pay == Decimal("1.50")
 
     def test_not_from_money_that_is_to_be_reviewed(
@@ -165,7 +165,7 @@ class TestIsApplied:
         stripe_server.pay(session_of(session))
         payments.settle(session)
         with pytest.raises(ledger.OvertakenError):
-            ledger.apply_credit(fine, Decimal("1.00"), by=maria)
+            credit.spend(fine, Decimal("1.00"), by=maria)
 
 
 def test_a_balance_is_debt_less_credit(anna: Reader, maria: Reader) -> None:

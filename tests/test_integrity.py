@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from billing import charges, ledger, payments, refunds
+from billing import charges, credit, drafts, ledger, payments, refunds
 from billing.models import Allocation, AllocationState, Charge, ChargeKind, Payment, PaymentStatus
 from catalog.models import Book, Copy, CopyStatus
 from circulation import desk, fines, holds, stock, undo
@@ -165,7 +165,7 @@ def fines_above_the_cap() -> str:
     more = Charge.objects.create(
         reader=loan.reader, loan=loan, kind=ChargeKind.FINE, amount="5.51", due_date=march(26)
     )
-    ledger.cover([more.pk])
+    drafts.cover([more.pk])
     return f"loan {loan.pk}: 10.01 of at most 10.00"
 
 
@@ -193,7 +193,7 @@ def a_fine_that_another_reader_owes() -> str:
 def an_undone_loan_that_is_owed_for() -> str:
     loan = make_undone_loan()
     Charge.objects.update(amount=15)
-    ledger.cover([Charge.objects.get().pk])
+    drafts.cover([Charge.objects.get().pk])
     return f"loan {loan.pk}"
 
 
@@ -497,7 +497,7 @@ def make_busy_accounts() -> None:
     refunded = pay_cash(made[3], "5.00", by=cashier)
     refunds.refund(refunded, Decimal("1.10"), by=cashier, reason="Twice")
     charges.void(made[3], by=cashier, reason="Wrong reader")
-    ledger.apply_credit(made[4], Decimal("2.00"), by=cashier)
+    credit.spend(made[4], Decimal("2.00"), by=cashier)
     ledger.freeze(reader.pk, [made[2].pk], provider="STRIPE")
 
 

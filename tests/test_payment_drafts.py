@@ -6,7 +6,7 @@ import pytest
 from django_q import tasks as django_q
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
-from billing import charges, ledger, payments, queue, tasks
+from billing import charges, drafts, ledger, payments, queue, tasks
 from billing.models import Charge, ChargeKind, Payment, PaymentStatus
 from circulation import desk, fines
 from circulation.models import Reader
@@ -297,8 +297,8 @@ class TestCharges:
         other = Charge.objects.create(reader=bartek, kind=ChargeKind.LOST, amount="20.00")
         settled = make_charge(bartek)
         pay_cash(settled, "5.00", by=maria)
-        assert ledger.cover([bare.pk, other.pk, settled.pk]) == 2
-        assert ledger.cover([bare.pk, other.pk, settled.pk]) == 0
+        assert drafts.cover([bare.pk, other.pk, settled.pk]) == 2
+        assert drafts.cover([bare.pk, other.pk, settled.pk]) == 0
         assert (waiting(bare).money_to_pay, waiting(bare).type) == (Decimal("3.30"), "FINE")
         assert (waiting(other).reader, waiting(other).type) == (bartek, "LOST")
 
@@ -314,5 +314,5 @@ class TestCharges:
         foreign = make_charge(make_reader())
         payment = payments.open_for(bare.reader_id, [bare.pk, foreign.pk])
         assert parts(payment) == {bare.pk: Decimal("3.30")}
-        with pytest.raises(ledger.NothingOwedError):
+        with pytest.raises(drafts.NothingOwedError):
             payments.open_for(bare.reader_id, [foreign.pk])

@@ -9,7 +9,7 @@ from django.utils import translation
 from pytest_django import Settings
 
 from billing import payments
-from billing.ledger import NothingOwedError
+from billing.drafts import NothingOwedError
 from billing.models import Charge, Payment, PaymentStatus
 from circulation import fines
 from circulation.models import Reader

@@ -8,7 +8,7 @@ from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from billing import charges, gateways, payments
-from billing.ledger import NothingOwedError
+from billing.drafts import NothingOwedError
 from billing.models import Charge, Payment, PaymentStatus
 from circulation.models import Reader
 from tests.factories import make_charge, pay_cash

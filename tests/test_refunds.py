@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
-from billing import accounts, charges, ledger, payments, refunds
+from billing import accounts, charges, credit, ledger, payments, refunds
 from billing.models import AdjustmentKind, Charge, Payment, PaymentStatus, Refund, RefundStatus
 from circulation.models import Reader
 from tests.factories import make_charge, pay_cash
@@ -114,7 +114,7 @@ class TestARefund:
         payment = pay_cash(fine, "5.00", by=maria)
         charges.void(fine, by=maria, reason="Wrong reader")
         other = make_charge(anna, "2.00")
-        ledger.apply_credit(other, Decimal("2.00"), by=maria)
+        credit.spend(other, Decimal("2.00"), by=maria)
         give_back(payment, "3.00", maria)
         assert (owed(other), accounts.credit(anna)) == (0, 0)
         give_back(payment, "0.50", maria)

@@ -22,7 +22,7 @@ from unfold.widgets import (
 
 from alerts.backoffice.acts import ActRefusedError
 from alerts.wording import money
-from billing import accounts, charges, ledger, pay_link_mail, payments, refunds
+from billing import accounts, charges, credit, pay_link_mail, payments, refunds
 from billing.admin import words
 from billing.admin.asking import LONGEST_ASKING, refusing, usable_gateway
 from billing.ledger import OvertakenError
@@ -169,7 +169,7 @@ class UseCredit(ForCharge):
                 )
             for charge, part in self.chosen(account, amount).items():
                 try:
-                    ledger.apply_credit(charge, part, by=by)
+                    credit.spend(charge, part, by=by)
                 except OvertakenError as overtaken:
                     raise ActRefusedError(
                         _("The credit cannot be used for this. Nothing was done: look again.")

@@ -1,4 +1,4 @@
-"""The state machine's money: cash, sessions at a bank, refunds, credit, and what must add up."""
+"""The state machines' money: cash, sessions at a bank, refunds, credit, and what must add up."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
@@ -27,21 +27,15 @@ from billing.models import (
     RefundStatus,
 )
 from billing.settlements import OPEN, RECEIVED
-from circulation.models import Reader
 from tests.bank import vault
+from tests.machine import Chance
 from tests.paying import work_off_the_queue
 
-REFUSALS = (
-    drafts.NothingOwedError,
-    ledger.OvertakenError,
-    payments.PaymentRefusedError,
-    refunds.RefundRefusedError,
-)
 SETTLED = (PaymentStatus.PAID, PaymentStatus.REFUNDED)
 ZERO = Decimal(0)
-EVERY_ACT = {
-    *"charge_somebody take_cash take_cash_for_many open_a_session pay_online settle".split(),
-    *"refund apply_credit workers_run reconcile".split(),
+ACTS = {
+    *"charge_somebody waive void take_cash take_cash_for_many open_a_session pay_online".split(),
+    *"settle refund refund_at_the_bank apply_credit accept workers_run reconcile".split(),
 }
 GATEWAYS = ["billing.gateways.cash.Cash", "tests.bank.Bank"]
 
@@ -64,21 +58,20 @@ the_bank_was_asked = precondition(lambda _self: bool(vault.sessions))
 workers_are_needed = precondition(lambda _self: OrmQ.objects.exists())
 
 
-def money_rows() -> list[list[tuple[Any, ...]]]:
-    kept = (Payment, Allocation, Refund)
-    return [list(model._default_manager.order_by("pk").values_list()) for model in kept]
+class Accounts(Chance):
+    """Charges, cash, a bank and its moods, refunds and credit."""
 
-
-class Accounts:
-    """Rules and invariants that the library's state machine takes on."""
-
-    acted: Counter[str]
-    librarian: Reader
-    readers: list[Reader]
-    act: Callable[..., None]
-    pick: Callable[..., Any]
+    refusals = (
+        charges.AdjustmentRefusedError,
+        drafts.NothingOwedError,
+        ledger.OvertakenError,
+        payments.PaymentRefusedError,
+        refunds.RefundRefusedError,
+    )
+    kept = (Charge, Adjustment, Payment, Allocation, Refund)
 
     def open_the_accounts(self) -> None:
+        self.open_the_doors()
         vault.empty()
         OrmQ.objects.all().delete()
         self.cash_box = ZERO
@@ -87,7 +80,7 @@ class Accounts:
         """Do what may end at the bank: a refusal can come after something was settled."""
         try:
             done = does()
-        except (*REFUSALS, UnreachableError):
+        except (*self.refusals, UnreachableError):
             return
         type(self).acted[name] += done is not None
 
@@ -103,6 +96,21 @@ class Accounts:
             )
 
         self.act("charge_somebody", assess)
+
+    @something_is_owed
+    @rule(charge=few, cents=cents)
+    def waive(self, charge: int, cents: int) -> None:
+        found, by = self.pick(Charge.objects.open(), charge), self.librarian
+        amount = Decimal(cents) / 100
+        self.act("waive", lambda: charges.waive(found, amount, by=by, reason="By chance"))
+
+    @something_was_paid
+    @rule(charge=few)
+    def void(self, charge: int) -> None:
+        found = self.pick(Charge.objects.filter(loan=None), charge)
+        if found is not None:
+            by = self.librarian
+            self.act("void", lambda: charges.void(found, by=by, reason="By chance"))
 
     @something_is_owed
     @rule(charge=few, cents=cents, is_whole=st.booleans())

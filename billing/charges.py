@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from alerts import outbox
 from alerts.events import EventKind
 from alerts.wording import money
-from billing import accounts, ledger, links
+from billing import accounts, credit, drafts, ledger, links
 from billing.accounts import ZERO, adjusted, balance, owed
 from billing.models import Adjustment, AdjustmentKind, Charge, ChargeKind, Payment
 
@@ -69,7 +69,7 @@ def assess(
         assessed_date=on,
     )
     _save(charge, by)
-    ledger.draft(charge, amount, opens=True)
+    drafts.draft(charge, amount, opens=True)
     _tell(charge)
     return charge
 
@@ -114,9 +114,9 @@ def assess_fine(
     is_new = charge.pk is None
     _save(charge, by)
     if is_new:
-        ledger.draft(charge, charge.amount, opens=is_final)
+        drafts.draft(charge, charge.amount, opens=is_final)
     else:
-        ledger.release_overpaid(charge, by=by)
+        credit.release_overpaid(charge, by=by)
         ledger.follow(charge, opens=is_final)
     if is_final:
         _tell(charge)
@@ -155,7 +155,7 @@ def void(charge: Charge, *, by: "Reader | None", reason: str) -> Adjustment | No
     if not rest:
         return None
     taken = _adjust(locked, rest, AdjustmentKind.VOIDED, by=by, reason=reason)
-    ledger.release_overpaid(locked, by=by)
+    credit.release_overpaid(locked, by=by)
     ledger.follow(locked)
     outbox.cancel(locked, [EventKind.CHARGE_OPENED], reason=_("The charge was taken back."))
     return taken
@@ -173,13 +173,15 @@ def _take_off(
     left = owed(locked)
     if not reason.strip():
         raise AdjustmentRefusedError(_("Give a reason: it is kept with the charge."))
-    if not amount.is_finite() or amount <= 0 or amount != round(amount, 2):
+    if not amount.is_finite() or amount <= 0:
         raise AdjustmentRefusedError(_("Give an amount above zero, in whole cents."))
     if amount > left:
         raise AdjustmentRefusedError(
             _("Only %(left)s is left of this charge; %(amount)s cannot be taken off.")
             % {"left": money(left), "amount": money(amount)}
         )
+    if amount != round(amount, 2):
+        raise AdjustmentRefusedError(_("Give an amount above zero, in whole cents."))
     taken = _adjust(locked, amount, kind, by=by, reason=reason)
     ledger.follow(locked)
     return taken

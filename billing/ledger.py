@@ -4,12 +4,11 @@ Nothing here touches the network. Every function holds the reader's account whil
 """
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -17,7 +16,7 @@ from django.utils.translation import gettext as _
 from alerts import outbox
 from alerts.events import EventKind
 from alerts.wording import money
-from billing import accounts, queue
+from billing import accounts, drafts, queue
 from billing.gateways.base import Session, Snapshot, State
 from billing.models import (
     Adjustment,
@@ -25,7 +24,6 @@ from billing.models import (
     Allocation,
     AllocationState,
     Charge,
-    ChargeQuerySet,
     Payment,
     PaymentStatus,
     RefundStatus,
@@ -38,42 +36,10 @@ if TYPE_CHECKING:
 ZERO = accounts.ZERO
 LONGEST_ERROR = 500
 CLOSE_SESSION = "billing.tasks.close_session"
-OPEN_SESSION = "billing.tasks.open_session"
-
-
-class NothingOwedError(Exception):
-    """Nothing is owed on what was chosen."""
 
 
 class OvertakenError(Exception):
     """What was chosen has changed in the meantime: look at the account again."""
-
-
-def draft(charge: Charge, amount: Decimal, *, opens: bool) -> None:
-    """Make the payment that waits for a charge that none waits for yet."""
-    payment = _new_payment([charge], {charge.pk: amount}, state=AllocationState.OPEN)
-    if opens:
-        _ask_for_session(payment)
-
-
-def uncovered() -> ChargeQuerySet:
-    """Return the charges that are owed and for which no payment waits, as after an import."""
-    covered = Allocation.objects.filter(state=AllocationState.OPEN).values("charge")
-    return Charge.objects.open().exclude(pk__in=covered).order_by("pk")
-
-
-@transaction.atomic
-def cover(charge_ids: Sequence[int]) -> int:
-    """Make the payments that wait for charges which none waits for yet, many at once."""
-    accounts.lock_all(charge_ids)
-    charges: list[Any] = list(uncovered().filter(pk__in=charge_ids))
-    payments = [_unpaid([charge], charge.owed) for charge in charges]
-    Payment.objects.bulk_create(payments)
-    Allocation.objects.bulk_create(
-        Allocation(payment=payment, charge=charge, amount=charge.owed)
-        for payment, charge in zip(payments, charges, strict=True)
-    )
-    return len(charges)
 
 
 def follow(charge: Charge, *, opens: bool = False) -> None:
@@ -84,10 +50,10 @@ def follow(charge: Charge, *, opens: bool = False) -> None:
     session by a job. The caller holds the account.
     """
     left = accounts.owed(charge)
-    waiting = _waiting(charge)
+    waiting = drafts.waiting(charge)
     if waiting is None:
         if left > ZERO:
-            draft(charge, left, opens=opens)
+            drafts.draft(charge, left, opens=opens)
         return
     payment = waiting.payment
     if not payment.is_draft:
@@ -101,7 +67,7 @@ def follow(charge: Charge, *, opens: bool = False) -> None:
     if not left:
         _close_draft(payment, charge)
     elif opens:
-        _ask_for_session(payment)
+        drafts.ask_for_session(payment)
 
 
 def give_up(payment: Payment, *, by: "Reader | None" = None) -> None:
@@ -115,29 +81,6 @@ def give_up(payment: Payment, *, by: "Reader | None" = None) -> None:
         queue.after_commit(CLOSE_SESSION, payment.pk)
 
 
-def release_overpaid(charge: Charge, *, by: "Reader | None" = None) -> None:
-    """Turn what was paid of a charge beyond what it comes to now into the reader's credit."""
-    over = -accounts.owed(charge)
-    paid = Allocation.objects.filter(charge=charge, state=AllocationState.PAID)
-    for allocation in paid.order_by("-pk"):
-        if over <= ZERO:
-            return
-        part = min(over, allocation.amount - allocation.refunded)
-        allocation.amount -= part
-        over -= part
-        allocation._history_user = by
-        allocation.save()
-
-
-def waiting_for(reader_id: int, charge_ids: Iterable[int]) -> list[Payment]:
-    """Return the sessions that wait to be paid for any of these charges."""
-    covering = Allocation.objects.filter(charge__in=charge_ids, state=AllocationState.OPEN)
-    payments = Payment.objects.in_session().filter(
-        reader=reader_id, pk__in=covering.values("payment")
-    )
-    return list(payments.order_by("pk"))
-
-
 @transaction.atomic
 def freeze(reader_id: int, charge_ids: Iterable[int], *, provider: str) -> Payment:
     """Return the payment in which all that is owed on these charges is asked of a provider.
@@ -147,14 +90,14 @@ def freeze(reader_id: int, charge_ids: Iterable[int], *, provider: str) -> Payme
     session has to be closed first.
     """
     accounts.lock(reader_id)
-    amounts = _owed_on(reader_id, charge_ids)
-    payment = _waiting_for_exactly(amounts)
+    amounts = drafts.owed_on(reader_id, charge_ids)
+    payment = drafts.waiting_for_exactly(amounts)
     if payment is not None and not payment.is_draft:
         return payment
-    if waiting_for(reader_id, amounts):
+    if drafts.waiting_for(reader_id, amounts):
         raise OvertakenError
     if payment is None:
-        payment = _joint_payment(amounts)
+        payment = drafts.joint_payment(amounts)
     payment.provider = provider
     payment.key = uuid.uuid4()
     payment.must_open = False
@@ -198,28 +141,34 @@ def take(
     provider: str,
     by: "Reader",
     at: datetime,
-    key: uuid.UUID | None = None,
+    transaction_id: str = "",
 ) -> Payment:
-    """Write down money that staff hold in their hands, as `{charge id: amount}`, once per `key`.
+    """Write down money that staff hold in their hands, as `{charge id: amount}`.
 
-    Raises OvertakenError where less is owed by now, or where a session waits for it.
+    Raises OvertakenError where less is owed by now, where a session waits for it, or where this
+    transaction of the reader has been written down.
     """
     accounts.lock(reader.pk)
-    if key is not None and Payment.objects.filter(key=key).exists():
+    if transaction_id and reader.payments.filter(transaction_id=transaction_id).exists():
         raise OvertakenError
-    owed = _owed_on(reader.pk, amounts)
+    owed = drafts.owed_on(reader.pk, amounts)
     if any(amount > owed.get(charge, ZERO) for charge, amount in amounts.items()):
         raise OvertakenError
-    if waiting_for(reader.pk, amounts):
+    if drafts.waiting_for(reader.pk, amounts):
         raise OvertakenError
-    payment = _waiting_for_exactly(amounts) or _new_payment(
+    payment = drafts.waiting_for_exactly(amounts) or drafts.new_payment(
         Charge.objects.filter(pk__in=amounts), amounts, state=AllocationState.RELEASED
     )
     payment.provider = provider
     payment.taken_by = by
-    payment.key = key
     total = round(sum(amounts.values(), ZERO), 2)
-    seen = Snapshot(State.PAID, payment.reference, amount=total, currency=payment.currency)
+    seen = Snapshot(
+        State.PAID,
+        payment.reference,
+        amount=total,
+        currency=payment.currency,
+        transaction_id=transaction_id,
+    )
     return _write_down(payment, seen, at=at, by=by)
 
 
@@ -269,39 +218,6 @@ def recount_refunds(payment: Payment, *, by: "Reader | None" = None) -> None:
     payment.save()
 
 
-@transaction.atomic
-def apply_credit(charge: Charge, amount: Decimal, *, by: "Reader") -> None:
-    """Pay a charge with what the reader has paid too much before, the oldest credit first.
-
-    Raises OvertakenError where there is not as much credit, or not as much owed, any more.
-    """
-    accounts.lock(charge.reader_id)
-    charge = Charge.objects.get(pk=charge.pk)  # it may have grown since the caller looked
-    if amount > accounts.owed(charge) or amount <= ZERO:
-        raise OvertakenError
-    left = amount
-    received = (PaymentStatus.PAID, PaymentStatus.REFUNDED)
-    payments: Any = Payment.objects.filter(reader=charge.reader_id, status__in=received)
-    for payment in payments.with_credit().filter(credit__gt=0).order_by("pk"):
-        part = min(left, payment.credit)
-        _add(payment, charge, part, by=by)
-        left -= part
-        if not left:
-            follow(charge)
-            return
-    raise OvertakenError
-
-
-def _add(payment: Payment, charge: Charge, amount: Decimal, *, by: "Reader") -> None:
-    allocation = payment.allocations.filter(charge=charge).first()
-    if allocation is None:
-        allocation = Allocation(payment=payment, charge=charge, amount=ZERO)
-    allocation.amount += amount
-    allocation.state = AllocationState.PAID
-    allocation._history_user = by
-    allocation.save()
-
-
 def _write_down(
     payment: Payment, seen: Snapshot, *, at: datetime, by: "Reader | None" = None
 ) -> Payment:
@@ -312,10 +228,10 @@ def _write_down(
     elif not payment.is_open and payment.status not in RECEIVED:
         payment.must_close = True  # given up, and not yet over
     if payment.status in RECEIVED:
-        payment.save()
+        _note_check(payment)
     elif seen.state == State.PAID:
         _receive(payment, seen, at=at, by=by)
-    elif payment.is_open and seen.state == State.PROCESSING:
+    elif payment.status == PaymentStatus.PENDING and seen.state == State.PROCESSING:
         payment.status = PaymentStatus.PROCESSING
         payment.save()
     elif payment.is_open and seen.state == State.FAILED:
@@ -323,8 +239,16 @@ def _write_down(
     elif payment.is_open and seen.state == State.EXPIRED:
         _end(payment, PaymentStatus.EXPIRED, by=by)
     else:
-        payment.save()
+        _note_check(payment)
     return payment
+
+
+def _note_check(payment: Payment) -> None:
+    """Nothing has changed: no line in the audit for having asked."""
+    fields = ("checked_at", "last_error", "must_close")
+    Payment.objects.filter(pk=payment.pk).update(
+        **{name: getattr(payment, name) for name in fields}
+    )
 
 
 def _receive(payment: Payment, seen: Snapshot, *, at: datetime, by: "Reader | None") -> None:
@@ -361,7 +285,7 @@ def _doubt(payment: Payment, seen: Snapshot) -> str | None:
 
 
 def _still_owed(payment: Payment) -> bool:
-    return any(accounts.owed(charge) > ZERO for charge in _charges_of(payment))
+    return any(accounts.owed(charge) > ZERO for charge in drafts.charges_of(payment))
 
 
 def _pay(payment: Payment, *, by: "Reader | None") -> None:
@@ -379,7 +303,7 @@ def _pay(payment: Payment, *, by: "Reader | None") -> None:
     payment.review_reason = ""
     payment._history_user = by
     payment.save()
-    for charge in _charges_of(payment):
+    for charge in drafts.charges_of(payment):
         follow(charge)
     if received:
         outbox.record(
@@ -399,7 +323,7 @@ def _end(payment: Payment, status: PaymentStatus, *, by: "Reader | None" = None)
     payment.status = status
     payment._history_user = by
     payment.save()
-    charges = _charges_of(payment)
+    charges = drafts.charges_of(payment)
     payment.allocations.update(state=AllocationState.RELEASED)
     for charge in charges:
         follow(charge)
@@ -412,81 +336,3 @@ def _close_draft(payment: Payment, charge: Charge) -> None:
         return
     nothing = Snapshot(State.PAID, payment.reference, amount=ZERO, currency=payment.currency)
     _write_down(payment, nothing, at=timezone.now())
-
-
-def _ask_for_session(payment: Payment) -> None:
-    if not queue.has_provider_for(payment.money_to_pay):
-        return
-    Payment.objects.filter(pk=payment.pk).update(must_open=True)
-    queue.after_commit(OPEN_SESSION, payment.pk)
-
-
-def _new_payment(
-    charges: Iterable[Charge], amounts: Mapping[int, Decimal], *, state: AllocationState
-) -> Payment:
-    """Write a draft. It gets no line in the audit before something happens to it."""
-    payment = _unpaid(charges, sum(amounts.values(), ZERO))
-    Payment.objects.bulk_create([payment])
-    Allocation.objects.bulk_create(
-        Allocation(payment=payment, charge_id=charge_id, amount=amount, state=state)
-        for charge_id, amount in sorted(amounts.items())
-    )
-    return payment
-
-
-def _unpaid(charges: Iterable[Charge], amount: Decimal) -> Payment:
-    """Return a draft for charges of one reader, not written yet."""
-    charges = list(charges)
-    kinds = {charge.kind for charge in charges}
-    loans = {charge.loan_id for charge in charges}
-    return Payment(
-        reader_id=charges[0].reader_id,
-        type=kinds.pop() if len(kinds) == 1 else "",
-        borrowing_id=loans.pop() if len(loans) == 1 else None,
-        money_to_pay=amount,
-        currency=settings.CURRENCY,
-    )
-
-
-def _joint_payment(amounts: Mapping[int, Decimal]) -> Payment:
-    """Make one payment for several charges in place of their drafts."""
-    drafts = Payment.objects.drafts().filter(
-        pk__in=Allocation.objects.filter(charge__in=amounts).values("payment")
-    )
-    for draft in drafts:
-        draft.status = PaymentStatus.EXPIRED
-        draft.save()
-        draft.allocations.update(state=AllocationState.RELEASED)
-    charges = Charge.objects.filter(pk__in=amounts)
-    return _new_payment(charges, amounts, state=AllocationState.OPEN)
-
-
-def _waiting(charge: Charge) -> Allocation | None:
-    return (
-        Allocation.objects.filter(charge=charge, state=AllocationState.OPEN)
-        .select_related("payment")
-        .first()
-    )
-
-
-def _waiting_for_exactly(amounts: Mapping[int, Decimal]) -> Payment | None:
-    """Return the open payment that asks for exactly these sums, if there is one."""
-    covering = Allocation.objects.filter(charge__in=amounts, state=AllocationState.OPEN)
-    payments = Payment.objects.filter(pk__in=covering.values("payment"))[:2]
-    if len(payments) != 1:
-        return None
-    asked = dict(payments[0].allocations.values_list("charge", "amount"))
-    return payments[0] if asked == dict(amounts) else None
-
-
-def _owed_on(reader_id: int, charge_ids: Iterable[int]) -> dict[int, Decimal]:
-    """Return what is owed on these charges. Raises NothingOwedError where that is nothing."""
-    charges: Any = Charge.objects.open().filter(reader=reader_id, pk__in=list(charge_ids))
-    amounts = {charge.pk: round(charge.owed, 2) for charge in charges.order_by("pk")}
-    if not amounts:
-        raise NothingOwedError
-    return amounts
-
-
-def _charges_of(payment: Payment) -> list[Charge]:
-    return list(Charge.objects.filter(allocations__payment=payment).order_by("pk"))

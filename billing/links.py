@@ -11,7 +11,6 @@ from django.urls import reverse
 
 from billing.models import Charge, Payment
 
-_signer = signing.Signer(salt="billing.pay-link")
 _PAYMENT, _ACCOUNT = "p", "a"
 
 
@@ -41,7 +40,7 @@ def for_account(reader_id: int) -> str:
 def selection(token: str) -> Selection:
     """Return what a link is for. Raises BadLinkError."""
     try:
-        target = _signer.unsign(token)
+        target = _signer().unsign(token)
     except signing.BadSignature as bad:
         raise BadLinkError from bad
     kind, number = target[:1], int(target[1:])
@@ -62,5 +61,10 @@ def whole_account(reader_id: int) -> Selection:
 
 
 def _address(target: str) -> str:
-    token = _signer.sign(target)
+    token = _signer().sign(target)
     return f"{settings.SITE_URL}{reverse('pay', args=[token])}"
+
+
+def _signer() -> signing.Signer:
+    """Return what signs with SECRET_KEY, and takes what SECRET_KEY_FALLBACKS have signed."""
+    return signing.Signer(salt="billing.pay-link")

@@ -4,7 +4,7 @@ The network is touched outside of any transaction: ask first, then write down wh
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.db import transaction
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from alerts.wording import money
-from billing import accounts, gateways, ledger, refunds
+from billing import accounts, drafts, gateways, ledger, refunds
+from billing.drafts import NothingOwedError
 from billing.gateways.base import (
     Gateway,
     GatewayError,
@@ -25,8 +26,9 @@ from billing.gateways.base import (
     Snapshot,
     UnreachableError,
 )
-from billing.ledger import NothingOwedError, OvertakenError
+from billing.ledger import OvertakenError
 from billing.models import Charge, Payment, PaymentEvent, PaymentStatus
+from billing.settlements import RECEIVED
 
 if TYPE_CHECKING:
     from circulation.models import Reader
@@ -75,14 +77,15 @@ def open_for(reader_id: int, charge_ids: Iterable[int]) -> Payment:
     if gateway is None:
         raise PaymentRefusedError(_("This library takes payments at the desk only."))
     for _try in range(TRIES):
-        _refuse_too_small(gateway, charge_ids)
+        _refuse_too_small(gateway, reader_id, charge_ids)
         try:
             payment = ledger.freeze(reader_id, charge_ids, provider=gateway.name)
         except OvertakenError:
-            for other in ledger.waiting_for(reader_id, charge_ids):
+            for other in drafts.waiting_for(reader_id, charge_ids):
                 _close_to_replace(other)
             continue
         payment = _opened(payment)
+        _refuse_on_its_way(payment)
         if payment.is_open:
             return payment
     raise ProviderAwayError
@@ -93,12 +96,14 @@ def open_session(payment: Payment) -> Payment:
 
     Raises UnreachableError, RejectedError.
     """
+    with translation.override(settings.LANGUAGE_CODE):
+        description = _("Library account")  # the same whoever asks: a key is for one request
     order = Order(
         reference=payment.reference,
         key=str(payment.key),
         amount=payment.money_to_pay,
         currency=payment.currency,
-        description=_("Library account"),
+        description=description,
         success_url=settings.SITE_URL + reverse("payment-success"),
         cancel_url=settings.SITE_URL + reverse("payment-cancel"),
     )
@@ -120,16 +125,24 @@ def settle(
     """Ask the provider how a payment stands, and write it down with what follows from it.
 
     An event or a redirect is only a hint to call this; the event is marked as handled in the same
-    transaction. Raises GatewayError.
+    transaction. A session whose time is over is closed. Raises GatewayError.
     """
     if payment.session_id is None or not payment.provider:
         return payment
     if payment.status in (PaymentStatus.EXPIRED, PaymentStatus.FAILED):
         # Looking it up may capture what the reader approved; what was given up is only closed.
         return close(payment, by=by, event=event)
-    gateway = gateways.called(payment.provider)
-    seen = gateway.look_up(payment.session_id, key=str(payment.key))
-    return _record(payment, seen, by=by, event=event)
+    try:
+        gateway = gateways.called(payment.provider)
+        seen = gateway.look_up(payment.session_id, key=str(payment.key))
+    except RejectedError:
+        if _is_over(payment):
+            _give_up(payment, by=by)
+        raise
+    payment = _record(payment, seen, by=by, event=event)
+    if payment.status == PaymentStatus.PENDING and _is_over(payment):
+        return close(payment, by=by)
+    return payment
 
 
 def close(
@@ -149,37 +162,53 @@ def close(
 
 
 def take_cash(
-    reader: "Reader", amounts: Mapping[int, Decimal], *, by: "Reader", at: datetime | None = None
+    reader: "Reader",
+    amounts: Mapping[int, Decimal],
+    *,
+    by: "Reader",
+    at: datetime | None = None,
+    transaction_id: str = "",
 ) -> Payment:
     """Take cash for charges of a reader, as `{charge id: amount}`, in part or whole.
 
     A session that waits for the same is closed first; a provider that is away does not keep the
-    desk from taking money. Raises PaymentRefusedError.
+    desk from taking money. A `transaction_id` is taken once. Raises PaymentRefusedError.
     """
     amounts = {charge: amount for charge, amount in amounts.items() if amount}
     _refuse_bad_sums(reader, amounts)
-    for other in ledger.waiting_for(reader.pk, amounts):
+    for other in drafts.waiting_for(reader.pk, amounts):
         _make_way_for_cash(other, by=by)
     try:
-        return ledger.take(reader, amounts, provider=CASH, by=by, at=at or timezone.now())
+        return ledger.take(
+            reader,
+            amounts,
+            provider=CASH,
+            by=by,
+            at=at or timezone.now(),
+            transaction_id=transaction_id,
+        )
     except (OvertakenError, NothingOwedError) as overtaken:
         raise PaymentRefusedError(
             _("The account has changed in the meantime: less is owed now. Nothing was taken.")
         ) from overtaken
 
 
-def spread(reader: "Reader", amount: Decimal) -> dict[int, Decimal]:
+def spread(
+    reader: "Reader", amount: Decimal, *, among: Collection[int] | None = None
+) -> dict[int, Decimal]:
     """Return how a sum goes towards the reader's charges, the oldest first, as for `take_cash`.
 
-    Raises PaymentRefusedError for more than is owed.
+    With `among` only these charges count. Raises PaymentRefusedError for more than is owed.
     """
     amounts: dict[int, Decimal] = {}
     left = amount
     open_charges: Any = Charge.objects.open().filter(reader=reader).order_by("pk")
+    if among is not None:
+        open_charges = open_charges.filter(pk__in=among)
     for charge in open_charges:
         if left <= 0:
             break
-        amounts[charge.pk] = min(left, charge.owed)
+        amounts[charge.pk] = min(left, round(charge.owed, 2))
         left -= amounts[charge.pk]
     if left > 0:
         owed = sum(amounts.values(), accounts.ZERO)
@@ -219,47 +248,64 @@ def _opened(payment: Payment) -> Payment:
         return payment
     try:
         return settle(payment)
-    except GatewayError:
+    except UnreachableError:
         return payment  # its page tells the reader more than we can
+    except RejectedError:
+        return _give_up(payment)  # what nobody can look at is not to be paid either
 
 
 def _close_to_replace(payment: Payment) -> None:
     try:
         closed = close(payment)
     except RejectedError:
-        return  # it was never made; its charges wait in drafts again
+        _give_up(payment)
+        return
     except UnreachableError as away:
         raise ProviderAwayError from away
-    if closed.status == PaymentStatus.PROCESSING:
+    _refuse_on_its_way(closed)
+
+
+def _refuse_on_its_way(payment: Payment) -> None:
+    if payment.status == PaymentStatus.PROCESSING:
         raise PaymentRefusedError(
             _("A payment of %(sum)s is on its way already. Wait until it has arrived.")
-            % {"sum": money(closed.money_to_pay)}
+            % {"sum": money(payment.money_to_pay)}
         )
+
+
+@transaction.atomic
+def _give_up(payment: Payment, *, by: "Reader | None" = None) -> Payment:
+    """Give up a session that cannot be closed now, unless something has become of it."""
+    payment = ledger.lock(payment)
+    if payment.status == PaymentStatus.PENDING:
+        ledger.give_up(payment, by=by)
+    return payment
+
+
+def _is_over(payment: Payment) -> bool:
+    ends = payment.session_expires_at
+    return ends is not None and ends < timezone.now()
 
 
 def _make_way_for_cash(payment: Payment, *, by: "Reader") -> None:
     try:
         closed = close(payment, by=by)
     except GatewayError:
-        with transaction.atomic():
-            payment = ledger.lock(payment)
-            if payment.status == PaymentStatus.PENDING:
-                ledger.give_up(payment, by=by)
-        return
+        closed = _give_up(payment, by=by)
     if closed.status == PaymentStatus.PROCESSING:
         raise PaymentRefusedError(
             _("An online payment of %(sum)s is on its way. Take no cash for the same.")
             % {"sum": money(closed.money_to_pay)}
         )
-    if closed.status == PaymentStatus.PAID:
+    if closed.status in RECEIVED:
         raise PaymentRefusedError(
             _("The reader has just paid %(sum)s online. Look at the account again.")
             % {"sum": money(closed.paid_amount or accounts.ZERO)}
         )
 
 
-def _refuse_too_small(gateway: Gateway, charge_ids: list[int]) -> None:
-    charges: Any = Charge.objects.open().filter(pk__in=charge_ids)
+def _refuse_too_small(gateway: Gateway, reader_id: int, charge_ids: list[int]) -> None:
+    charges: Any = Charge.objects.open().filter(reader=reader_id, pk__in=charge_ids)
     amount = sum((charge.owed for charge in charges), accounts.ZERO)
     smallest = gateway.smallest(settings.CURRENCY)
     if accounts.ZERO < amount < smallest:
@@ -273,10 +319,12 @@ def _refuse_bad_sums(reader: "Reader", amounts: Mapping[int, Decimal]) -> None:
     charges: Any = Charge.objects.open().filter(reader=reader, pk__in=amounts)
     owed = {charge.pk: charge.owed for charge in charges}
     for charge, amount in amounts.items():
-        if not amount.is_finite() or amount <= 0 or amount != round(amount, 2):
+        if not amount.is_finite() or amount <= 0:
             raise PaymentRefusedError(_("Give an amount above zero, in whole cents."))
         if amount > owed.get(charge, accounts.ZERO):
             raise PaymentRefusedError(
                 _("Only %(owed)s is owed on it; %(amount)s is too much.")
                 % {"owed": money(owed.get(charge, accounts.ZERO)), "amount": money(amount)}
             )
+        if amount != round(amount, 2):
+            raise PaymentRefusedError(_("Give an amount above zero, in whole cents."))

@@ -12,9 +12,9 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from billing import ledger, payments, refunds, webhooks
+from billing import drafts, ledger, payments, refunds, webhooks
+from billing.drafts import NothingOwedError
 from billing.gateways.base import RejectedError, UnreachableError
-from billing.ledger import NothingOwedError
 from billing.models import (
     Payment,
     PaymentEvent,
@@ -60,7 +60,7 @@ def run(*, at: datetime | None = None, seconds: float = LONGEST_RUN) -> Tally:
     at = at or timezone.now()
     ends = time.monotonic() + seconds
     tally = Tally()
-    ledger.cover(list(ledger.uncovered().values_list("pk", flat=True)[:BATCH]))
+    drafts.cover(list(drafts.uncovered().values_list("pk", flat=True)[:BATCH]))
     work = list(_unfinished(at))
     for left, (rows, finish) in zip(range(len(work), 0, -1), work, strict=True):
         now = time.monotonic()

@@ -46,6 +46,10 @@ def refund(
     """
     payment = ledger.lock(payment)
     _refuse(payment, amount, reason)
+    try:
+        gateway = gateways.called(payment.provider)
+    except gateways.UnknownGatewayError as gone:
+        raise RefundRefusedError(str(gone)) from gone
     made = Refund(
         payment=payment,
         amount=amount,
@@ -54,7 +58,7 @@ def refund(
         reason=reason.strip()[:LONGEST_REASON],
     )
     _reserve(payment, amount, by=by, waives=made.reason if waives else "")
-    if gateways.called(payment.provider).is_online:
+    if gateway.is_online:
         _save(made, by)
         queue.after_commit(SEND_REFUND, made.pk)
         return made
@@ -97,12 +101,14 @@ def record_seen(payment: Payment, seen: Iterable[RefundSeen]) -> None:
     for each in seen:
         made = _known(payment, each)
         if made is None:
-            if each.state == State.PAID and payment.status in RECEIVED:
+            if each.state != State.FAILED and payment.status in RECEIVED:
                 _made_at_provider(payment, each)
             continue
         if made.provider_id is None:
             made.provider_id = each.id
             _save(made, None)
+        if made.status == RefundStatus.FAILED and each.state != State.FAILED:
+            _reserve_again(made, payment)
         if made.status == RefundStatus.PENDING and each.state == State.PAID:
             _finish(made, payment)
         elif made.status != RefundStatus.FAILED and each.state == State.FAILED:
@@ -112,7 +118,7 @@ def record_seen(payment: Payment, seen: Iterable[RefundSeen]) -> None:
 def _refuse(payment: Payment, amount: Decimal, reason: str) -> None:
     if not reason.strip():
         raise RefundRefusedError(_("Give a reason: it is kept with the refund."))
-    if not amount.is_finite() or amount <= 0 or amount != round(amount, 2):
+    if not amount.is_finite() or amount <= 0:
         raise RefundRefusedError(_("Give an amount above zero, in whole cents."))
     if payment.status not in RECEIVED:
         raise RefundRefusedError(_("Nothing was received in this payment: it cannot be refunded."))
@@ -122,6 +128,8 @@ def _refuse(payment: Payment, amount: Decimal, reason: str) -> None:
             _("Only %(left)s of this payment is left to give back; %(amount)s is too much.")
             % {"left": money(left), "amount": money(amount)}
         )
+    if amount != round(amount, 2):
+        raise RefundRefusedError(_("Give an amount above zero, in whole cents."))
 
 
 def _reserve(payment: Payment, amount: Decimal, *, by: "Reader | None", waives: str = "") -> None:
@@ -156,10 +164,12 @@ def _put_back(made: Refund, payment: Payment, problem: str) -> None:
     ledger.recount_refunds(payment)
     left = made.amount
     for allocation in _paid(payment).order_by("charge_id"):
-        part = min(left, allocation.refunded, accounts.owed(allocation.charge))
+        part = min(left, allocation.refunded)
         if part <= ZERO:
             continue
+        surplus = part - min(part, accounts.owed(allocation.charge))
         allocation.refunded -= part
+        allocation.amount -= surplus
         left -= part
         allocation.save()
         ledger.follow(allocation.charge)
@@ -174,13 +184,28 @@ def _failed(made: Refund, problem: str) -> Refund:
     return made
 
 
-def _made_at_provider(payment: Payment, seen: RefundSeen) -> None:
+def _make_room(payment: Payment, amount: Decimal) -> Decimal:
+    """Return how much of a sum can be reserved, once refunds that were not sent give way to it."""
     left = (payment.paid_amount or ZERO) - payment.refunded_amount
     for ours in payment.refunds.filter(status=RefundStatus.PENDING, provider_id=None):
-        if left < seen.amount:  # the provider has given back already what we were about to
+        if left < amount:  # the provider has given back already what we were about to
             _put_back(ours, payment, _("It was refunded at the provider in the meantime."))
             left += ours.amount
-    amount = min(seen.amount, left)
+    return min(amount, left)
+
+
+def _reserve_again(made: Refund, payment: Payment) -> None:
+    """The provider sent what it was thought to have refused: its first answer had been lost."""
+    if _make_room(payment, made.amount) < made.amount:
+        return
+    _reserve(payment, made.amount, by=None)
+    made.status = RefundStatus.PENDING
+    made.last_error = ""
+    _save(made, None)
+
+
+def _made_at_provider(payment: Payment, seen: RefundSeen) -> None:
+    amount = _make_room(payment, seen.amount)
     if amount <= ZERO:
         return
     _reserve(payment, amount, by=None)
@@ -189,7 +214,10 @@ def _made_at_provider(payment: Payment, seen: RefundSeen) -> None:
     made = Refund(
         payment=payment, amount=amount, key=uuid.uuid4(), provider_id=seen.id, reason=reason
     )
-    _finish(made, payment)
+    if seen.state == State.PAID:
+        _finish(made, payment)
+    else:
+        _save(made, None)
 
 
 def _finish(made: Refund, payment: Payment, *, by: "Reader | None" = None) -> None:

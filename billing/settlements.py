@@ -146,6 +146,8 @@ class Payment(models.Model):
         indexes = (
             models.Index(fields=("status", "id"), name="payment_by_status"),
             models.Index(fields=("paid_at",), name="payment_by_day"),
+            models.Index(fields=("session_id",), name="payment_by_session"),
+            models.Index(fields=("transaction_id",), name="payment_by_transaction"),
             models.Index(
                 fields=("id",),
                 condition=Q(status__in=OPEN) | Q(must_close=True),

@@ -10,7 +10,7 @@ from billing import pages
 
 def _addresses() -> Iterator[URLPattern]:
     table: tuple[tuple[str, Callable[..., HttpResponseBase], str], ...] = (
-        ("pay/<str:token>", pages.pay, "pay"),
+        ("pay/<path:token>", pages.pay, "pay"),
         ("api/payments/success", pages.success, "payment-success"),
         ("api/payments/cancel", pages.cancel, "payment-cancel"),
         ("api/payments/webhook/<slug:provider>", pages.webhook, "payment-webhook"),

@@ -1,6 +1,5 @@
 """Webhooks of providers: checked, stored once, then the payment they hint at is settled."""
 
-import logging
 from collections.abc import Mapping
 
 from django.db.models import F
@@ -8,10 +7,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from billing import payments
-from billing.gateways.base import Gateway, ProviderEvent
+from billing.gateways.base import Gateway, GatewayError, ProviderEvent
 from billing.models import Payment, PaymentEvent
 
-log = logging.getLogger(__name__)
+LONGEST_OUTCOME = 500
+LONGEST_KIND = LONGEST_REFERENCE = 100
+LONGEST_ID = 255
 
 
 def receive(gateway: Gateway, body: bytes, headers: Mapping[str, str]) -> PaymentEvent:
@@ -24,8 +25,8 @@ def receive(gateway: Gateway, body: bytes, headers: Mapping[str, str]) -> Paymen
     try:
         handle(event)
     except Exception as problem:
-        outcome = f"{type(problem).__name__}: {problem}"[:500]
-        PaymentEvent.objects.filter(pk=event.pk, handled_at=None).update(outcome=outcome)
+        unhandled = PaymentEvent.objects.filter(pk=event.pk, handled_at=None)
+        unhandled.update(outcome=_reason(problem)[:LONGEST_OUTCOME])
         raise
     return event
 
@@ -51,10 +52,10 @@ def _store(gateway: Gateway, seen: ProviderEvent) -> PaymentEvent:
         provider=gateway.name,
         event_id=seen.id,
         defaults={
-            "kind": seen.kind[:100],
-            "session_id": seen.session_id,
-            "transaction_id": seen.transaction_id,
-            "reference": seen.reference[:100],
+            "kind": seen.kind[:LONGEST_KIND],
+            "session_id": seen.session_id[:LONGEST_ID],
+            "transaction_id": seen.transaction_id[:LONGEST_ID],
+            "reference": seen.reference[:LONGEST_REFERENCE],
         },
     )
     if not is_new:
@@ -71,6 +72,13 @@ def _payment_of(event: PaymentEvent) -> Payment | None:
     if event.reference.isdecimal() and len(event.reference) < 18:
         return ours.filter(pk=int(event.reference)).first()
     return None
+
+
+def _reason(problem: Exception) -> str:
+    """Return a gateway's own words, which are made for staff; others may quote what is in rows."""
+    if isinstance(problem, GatewayError):
+        return str(problem)
+    return _("%(kind)s: see the log of this server.") % {"kind": type(problem).__name__}
 
 
 def _close(event: PaymentEvent, outcome: str) -> None:

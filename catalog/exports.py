@@ -1,11 +1,9 @@
 """How the library's records leave it: streamed as CSV or XLSX, safe in a spreadsheet, lossless."""
 
-import csv
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Any, BinaryIO, Protocol
 
 import openpyxl
@@ -16,13 +14,12 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 from openpyxl.cell import WriteOnlyCell
 
-CHUNK = 2000
+from alerts.spreadsheets import CHUNK, csv_parts, escape
+
 FORMATS = {
     "csv": "text/csv; charset=utf-8",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
-# What a spreadsheet takes for a formula, and what stripping a cell would lose.
-FORMULA = re.compile(r"[\s=+\-@＝＋－＠]|.*\s\Z", re.DOTALL)
 # A workbook cannot hold these as they are; Excel itself writes them as _xHHHH_.
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
 ESCAPED_CONTROL = re.compile(r"_x([0-9A-Fa-f]{4})_")
@@ -53,18 +50,6 @@ class ExportRefusedError(Exception):
     """The records do not fit into this kind of file; the message says which to choose."""
 
 
-def escape(text: str) -> str:
-    """Return text that a spreadsheet shows as it is; `unescape` gives back exactly the text."""
-    return f"'{text}" if text and FORMULA.match(text.lstrip("'")) else text
-
-
-def unescape(cell: str) -> str:
-    """Undo `escape`; a cell that was not escaped is only stripped."""
-    if cell.startswith("'") and FORMULA.match(cell.lstrip("'")):
-        return cell[1:]
-    return cell.strip()
-
-
 def escape_controls(text: str) -> str:
     """Write what a workbook cannot hold in the way that Excel does."""
     return CONTROL.sub(lambda found: f"_x{ord(found[0]):04X}_", text)
@@ -86,39 +71,8 @@ def stream(
     headers = [header for header, _path in columns]
     paths = [path for _header, path in columns]
     records = rows.order_by("pk").values_list(*paths).iterator(chunk_size=CHUNK)
-    make: Callable[..., Iterator[bytes]] = _workbook if kind == "xlsx" else _csv
+    make: Callable[..., Iterator[bytes]] = _workbook if kind == "xlsx" else csv_parts
     return make(headers, records)
-
-
-class _Lines:
-    """What csv.writer writes to: keeps the line and hands it on."""
-
-    def write(self, line: str) -> str:
-        return line
-
-
-def _csv(headers: Sequence[str], records: Iterable[Sequence[Any]]) -> Iterator[bytes]:
-    writer = csv.writer(_Lines())
-    # The byte order mark tells Excel that this is UTF-8.
-    part = ["\ufeff" + writer.writerow(headers)]
-    for record in records:
-        part.append(writer.writerow([_for_csv(value) for value in record]))
-        if len(part) >= CHUNK:
-            yield "".join(part).encode()
-            part = []
-    yield "".join(part).encode()
-
-
-def _for_csv(value: Any) -> Any:
-    if isinstance(value, str):
-        return escape(value)
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, datetime):
-        return timezone.localtime(value).isoformat(" ", "seconds")
-    return value
 
 
 def _workbook(headers: Sequence[str], records: Iterable[Sequence[Any]]) -> Iterator[bytes]:

@@ -160,8 +160,40 @@ CHECKS = (
         circulation.only_lost_loans_owe_a_replacement,
     ),
     Check(
-        _("No more is taken off a charge than its amount."),
-        billing.adjustments_never_exceed_their_charge,
+        _("No more is paid and taken off a charge than its amount."),
+        billing.charges_are_not_overdrawn,
+    ),
+    Check(
+        _("For every charge that is owed exactly one payment waits."),
+        billing.open_charges_wait_in_one_payment,
+    ),
+    Check(
+        _("A payment that waits asks for what is owed, and a session for no more."),
+        billing.payments_ask_for_what_is_owed,
+    ),
+    Check(
+        _("A payment that waits asks for the sum of its charges."),
+        billing.payments_ask_for_the_sum_of_their_charges,
+    ),
+    Check(
+        _("What a payment covers is open, paid or released as the payment is."),
+        billing.allocations_stand_as_their_payment,
+    ),
+    Check(
+        _("A payment covers no more than was paid, and no credit is negative."),
+        billing.payments_cover_no_more_than_was_paid,
+    ),
+    Check(
+        _("The refunds of a payment come to what was given back of it."),
+        billing.refunds_come_to_what_was_given_back,
+    ),
+    Check(
+        _("A payment is marked as refunded when all of it was given back."),
+        billing.payments_are_refunded_when_all_is_given_back,
+    ),
+    Check(
+        _("A payment is made by the reader who owes what it covers."),
+        billing.payments_are_made_by_who_owes,
     ),
     Check(
         _("The columns that a book is searched and known by are current."),

@@ -12,9 +12,22 @@ RULES = (
     "circulation.closedday",
     "circulation.closedweekday",
 )
-MONEY = ("billing.charge", "billing.adjustment")
+MONEY = (
+    "billing.charge",
+    "billing.adjustment",
+    "billing.payment",
+    "billing.allocation",
+    "billing.refund",
+)
+EVENTS = "billing.paymentevent"
 # What happened: seen by some, changed or deleted by nobody.
-RECORDS = ("catalog.importrun", "circulation.loan", "circulation.override", "circulation.deskact")
+RECORDS = (
+    "catalog.importrun",
+    "circulation.loan",
+    "circulation.override",
+    "circulation.deskact",
+    EVENTS,
+)
 HISTORIES = (
     "catalog.historicalbook",
     "catalog.historicalcopy",
@@ -27,11 +40,17 @@ HISTORIES = (
     "billing.historicalcharge",
     "billing.historicaladjustment",
     "alerts.historicalchannel",
+    "billing.historicalpayment",
+    "billing.historicalallocation",
+    "billing.historicalrefund",
 )
 # Channels change; what happened, and whom it was told, does not.
 CHANNELS = "alerts.channel"
 TOLD = ("alerts.event", "alerts.delivery", "config.jobrun")
 DESK = frozenset(f"circulation.{act}" for act in ("check_out", "check_in", "renew", "mark_lost"))
+
+CASH = frozenset({"billing.take_cash"})
+PAYMENTS = CASH | {f"billing.{act}_payment" for act in ("refund", "reconcile", "review", "export")}
 
 
 def _may(actions: str, *models: str) -> frozenset[str]:
@@ -48,6 +67,7 @@ ROLES: dict[str, frozenset[str]] = {
         | _may("import export", "catalog.book", "catalog.copy", "circulation.reader")
         | _may("import export", "circulation.loan", "billing.charge")
         | DESK
+        | PAYMENTS
         | {"circulation.lend_for_today", "circulation.override_block", "billing.waive_charge"}
         | _may("view add change delete", CHANNELS)
         | _may("view", *TOLD)
@@ -57,10 +77,12 @@ ROLES: dict[str, frozenset[str]] = {
         _may("view", *STOCK, *MONEY, "circulation.readercategory", "circulation.loan")
         | _may("view add change", "circulation.reader", "circulation.hold")
         | DESK
+        | CASH
     ),
     "Cashier": (
-        _may("view", "circulation.reader", "circulation.loan", *MONEY)
+        _may("view", "circulation.reader", "circulation.loan", *MONEY, EVENTS)
         | _may("export", "billing.charge")
+        | PAYMENTS
     ),
     "Auditor": _may(
         "view",

@@ -16,7 +16,8 @@ PAGES = (WHICH_RULE, JOBS)
 """Pages of their own below the list of a model."""
 OVERDUE = "state=overdue"
 TO_PULL = "state=pull"
-SHORTCUTS = (OVERDUE, TO_PULL)
+TO_REVIEW = "state=review"
+SHORTCUTS = (OVERDUE, TO_PULL, TO_REVIEW)
 
 
 def _may(*permissions: str) -> Callable[[HttpRequest], bool]:
@@ -97,8 +98,21 @@ SIDEBAR = [
     {
         "title": _("Money"),
         "items": [
-            _list(_("Charges"), "payments", "billing.charge"),
+            _item(
+                _("Day's takings"),
+                "point_of_sale",
+                "billing-day",
+                _may("billing.view_payment"),
+            ),
+            _list(_("Payments"), "payments", "billing.payment"),
+            {
+                **_list(_("To review"), "fact_check", "billing.payment", TO_REVIEW),
+                "badge": "billing.admin.payments.to_review",
+            },
+            _list(_("Refunds"), "currency_exchange", "billing.refund"),
+            _list(_("Charges"), "receipt_long", "billing.charge"),
             _list(_("Waived and corrected"), "money_off", "billing.adjustment"),
+            _list(_("Providers' events"), "webhook", "billing.paymentevent"),
         ],
     },
     {

@@ -7,6 +7,7 @@ from django.views.generic import RedirectView
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     path("admin/desk/", include("circulation.desk_urls")),
+    path("admin/money/", include("billing.till.urls")),
     path("admin/", admin.site.urls),
     path("", include("billing.urls")),
     path("", include("alerts.urls")),

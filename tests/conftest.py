@@ -12,6 +12,7 @@ from tests import chromium, emulators, factories
 
 pytest_plugins = (
     "tests.alert_servers",
+    "tests.paying",
     "tests.payment_servers",
     "tests.paypal_fixtures",
     "tests.sinks",

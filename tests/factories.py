@@ -1,6 +1,7 @@
 """The cast and the stock of the tests: readers, staff, books and copies with sensible defaults."""
 
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from itertools import count
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -8,7 +9,9 @@ from zoneinfo import ZoneInfo
 from django.contrib.auth.models import Group, Permission
 from django.db.models import QuerySet
 
-from billing.models import Allocation, Charge, Payment
+from billing import charges as charging
+from billing import payments
+from billing.models import Allocation, Charge, ChargeKind, Payment
 from catalog.models import Book, Copy
 from circulation import desk
 from circulation.models import ClosedDay, ClosedWeekday, Loan, LoanPolicy, Reader, Weekday
@@ -114,6 +117,20 @@ def lend_until(due: date, reader: Reader | None = None, copy: Copy | None = None
 def take_back(copy: Copy, *, on: date, dated: date | None = None) -> desk.CheckIn:
     """Scan a copy in return mode on a day, with a book-drop date where one is given."""
     return desk.check_in(copy, on=dated, today=on)
+
+
+def make_charge(
+    reader: Reader, amount: str = "5.00", *, kind: ChargeKind = ChargeKind.FINE, **options: Any
+) -> Charge:
+    """A charge that is final, with the payment that waits for it."""
+    options.setdefault("description", "Late")
+    charge = charging.assess(reader, kind, Decimal(amount), **options)
+    assert charge is not None
+    return charge
+
+
+def pay_cash(charge: Charge, amount: str, *, by: Reader) -> Payment:
+    return payments.take_cash(charge.reader, {charge.pk: Decimal(amount)}, by=by)
 
 
 def forget(charges: QuerySet[Charge]) -> None:

@@ -9,12 +9,12 @@ import multiprocessing
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from decimal import Decimal
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from django.db import connection
 from django.db.models import QuerySet
@@ -26,14 +26,23 @@ from circulation import desk, fines, holds, locks
 from circulation import undo as undoing
 from circulation.models import DeskAct, Loan, Reader
 from circulation.refusals import RefusedError
+from tests import payment_acts
 
 ROOT = Path(__file__).resolve().parent.parent
 TIMEOUT = 120
 START = "import django; django.setup(); from tests import race; race.main()"
 
 
-def run(acts: Iterable[tuple[Any, ...]]) -> list[str]:
-    """Run each (name, *arguments) in a process of its own on this test's database."""
+def run(
+    acts: Iterable[tuple[Any, ...]],
+    *,
+    environment: Mapping[str, str] | None = None,
+    timeout: float = TIMEOUT,
+) -> list[str]:
+    """Run each (name, *arguments) in a process of its own on this test's database.
+
+    `environment` leads the processes to the servers that stand for payment providers.
+    """
     finished = subprocess.run(
         [sys.executable, "-W", "error", "-c", START],
         input=json.dumps(list(acts)),
@@ -41,11 +50,12 @@ def run(acts: Iterable[tuple[Any, ...]]) -> list[str]:
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "tests.settings",
             "RACE_DATABASE": str(connection.settings_dict["NAME"]),
+            **(environment or {}),
         },
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=TIMEOUT,
+        timeout=timeout,
         check=False,
     )
     assert finished.returncode == 0, finished.stderr
@@ -129,8 +139,13 @@ ACTS: dict[str, Callable[..., str]] = {
         renew,
         undo,
         waive,
+        *payment_acts.ACTS,
+        *payment_acts.TOGETHER,
+        *payment_acts.KILLED,
     )
 }
+TOGETHER = {"check_out_unguarded", *(act.__name__ for act in payment_acts.TOGETHER)}
+KILLED = {act.__name__ for act in payment_acts.KILLED}
 
 
 def _answer(name: str, arguments: list[Any]) -> str:
@@ -138,8 +153,8 @@ def _answer(name: str, arguments: list[Any]) -> str:
         return ACTS[name](*arguments)
     except RefusedError as refused:
         return "refused: " + ", ".join(block.code for block in refused.blocks)
-    except charges.AdjustmentRefusedError as refused:
-        return f"refused: {refused}"
+    except payment_acts.REFUSALS as refused:
+        return f"refused: {refused or type(refused).__name__}"
     except Exception as error:
         return f"{type(error).__name__}: {error}".splitlines()[0]
 
@@ -152,10 +167,16 @@ def main() -> None:
     answers = fork.SimpleQueue()
 
     def act(place: int, name: str, arguments: list[Any]) -> None:
+        def die() -> NoReturn:
+            answers.put((place, "killed"))
+            payment_acts.kill_myself()
+
         connection.ensure_connection()
         start.wait(TIMEOUT)
-        if name == "check_out_unguarded":
+        if name in TOGETHER:
             arguments = [together, *arguments]
+        if name in KILLED:
+            arguments = [die, *arguments]
         answers.put((place, _answer(name, arguments)))
 
     for place, (name, *arguments) in enumerate(acts):

@@ -11,8 +11,16 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from unfold.admin import ModelAdmin
 
-from billing import charges
-from billing.models import Adjustment, Charge, ChargeKind
+from billing import charges, payments, refunds
+from billing.models import (
+    Adjustment,
+    Allocation,
+    Charge,
+    ChargeKind,
+    Payment,
+    PaymentEvent,
+    Refund,
+)
 from catalog.models import Book, Copy, ItemType
 from circulation import desk, holds
 from circulation.models import (
@@ -30,7 +38,8 @@ from tests.office import as_superuser, page, signed_in
 
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
 EVIL = "<script>alert(1)</script> {{ 1234 * 5678 }} {% evil %}"
-BUSY = (Book, Copy, Reader, Loan, Hold, Charge, Adjustment)
+MONEY = (Charge, Adjustment, Payment, Allocation, Refund, PaymentEvent)
+BUSY = (Book, Copy, Reader, Loan, Hold, *MONEY)
 ODD_QUERIES = (
     "q=%00",
     "q=a%00b",
@@ -49,6 +58,13 @@ ODD_QUERIES = (
     "e=1",
     "state=nonsense",
     "owed=nonsense",
+    "provider=nonsense",
+    "for=nonsense",
+    "paid_at_from=nonsense&paid_at_to=9999-12-31",
+    "paid_at_from=0001-01-01&paid_at_to=2026-02-30",
+    "payment__reader__id__exact=99999999999999999999999",
+    "q=99999999999999999999999",
+    "q=%D9%A1",
     "inventory=nonsense",
     "language=%F0%9F%93%9A",
     "reader__id__exact=x",
@@ -75,6 +91,11 @@ def make_one_of_each(number: int = 1) -> None:
         fine = charges.assess(reader, ChargeKind.FINE, charges.ZERO + 3, description=EVIL)
         assert fine is not None
         charges.waive(fine, charges.ZERO + 1, by=by, reason=EVIL)
+        paid = payments.take_cash(reader, {fine.pk: charges.ZERO + 1}, by=by)
+        refunds.refund(paid, charges.ZERO + 1, by=by, reason=EVIL)
+        PaymentEvent.objects.create(
+            provider="STRIPE", event_id=f"e{place}", kind=EVIL, payment=paid, outcome=EVIL
+        )
         Override.objects.create(loan=loan, block="x", message=EVIL, reason=EVIL, by=by)
     ClosedWeekday.objects.create(weekday=6)
 
@@ -145,7 +166,14 @@ def test_a_longer_list_asks_no_more_queries(model: type[Model], db: None) -> Non
         reader = make_reader("Alfred")
         loan = lend(reader, copy, on=timezone.localdate())
         holds.place(make_reader("Alice"), copy.book)
-        charges.assess(reader, ChargeKind.FINE, charges.ZERO + 1, description="x", loan=loan)
+        fine = charges.assess(
+            reader, ChargeKind.FINE, charges.ZERO + 1, description="x", loan=loan, by=reader
+        )
+        assert fine is not None
+        paid = payments.take_cash(reader, {fine.pk: fine.amount}, by=reader)
+        refunds.refund(paid, paid.money_to_pay, by=reader, reason="x")
+        event = {"kind": "x", "event_id": f"x{number}", "payment": paid}
+        PaymentEvent.objects.create(provider="STRIPE", **event)
     assert [queries(client, url), queries(client, url + "?q=al")] == few
 
 
@@ -230,6 +258,8 @@ def test_nobody_can_fish_for_passwords_through_a_list(db: None) -> None:
         "/admin/circulation/reader/?password__startswith=p",
         "/admin/circulation/loan/?reader__password__startswith=p",
         "/admin/billing/charge/?reader__password__startswith=p",
+        "/admin/billing/payment/?reader__password__startswith=p",
+        "/admin/billing/refund/?payment__reader__password__startswith=p",
     ):
         assert client.get(url).status_code == 400, url
 

@@ -12,8 +12,8 @@ from django.test.utils import CaptureQueriesContext
 
 from alerts.fanout import fan_out
 from alerts.models import Delivery, new_message_id
-from billing import charges
-from billing.models import Charge, ChargeKind
+from billing import charges, credit, drafts, ledger, payments, refunds
+from billing.models import Allocation, AllocationState, Charge, ChargeKind, Payment, PaymentStatus
 from catalog.models import Book, Copy, CopyStatus
 from circulation import desk, fines, holds, stock, undo
 from circulation.models import Hold, HoldStatus, Loan, Reader
@@ -23,10 +23,12 @@ from tests.factories import (
     lend,
     lend_until,
     make_book,
+    make_charge,
     make_copy,
     make_reader,
     march,
     noon,
+    pay_cash,
     set_policy,
     take_back,
 )
@@ -163,9 +165,10 @@ def a_reader_who_is_found_by_an_old_name() -> str:
 def fines_above_the_cap() -> str:
     loan = make_fined_loan()
     desk.renew(loan, on=march(12))
-    Charge.objects.create(
+    more = Charge.objects.create(
         reader=loan.reader, loan=loan, kind=ChargeKind.FINE, amount="5.51", due_date=march(26)
     )
+    drafts.cover([more.pk])
     return f"loan {loan.pk}: 10.01 of at most 10.00"
 
 
@@ -184,13 +187,16 @@ def a_fine_that_grows_for_another_due_date() -> str:
 
 def a_fine_that_another_reader_owes() -> str:
     loan = make_fined_loan()
-    Charge.objects.update(reader=make_reader())
+    other = make_reader()
+    Charge.objects.update(reader=other)
+    Payment.objects.update(reader=other)
     return f"loan {loan.pk}: charge {Charge.objects.get().pk}"
 
 
 def an_undone_loan_that_is_owed_for() -> str:
     loan = make_undone_loan()
     Charge.objects.update(amount=15)
+    drafts.cover([Charge.objects.get().pk])
     return f"loan {loan.pk}"
 
 
@@ -212,11 +218,86 @@ def a_replacement_owed_for_a_copy_that_came_back() -> str:
 
 
 def more_taken_off_than_there_is() -> str:
-    charge = charges.assess(make_reader(), ChargeKind.FINE, Decimal(5), description="Late")
-    assert charge is not None
-    charges.waive(charge, Decimal("3.01"), by=make_reader(), reason="Ill")
-    Charge.objects.update(amount=3)
-    return f"charge {charge.pk}: more is taken off than its 3.00"
+    charge = make_charge(make_reader())
+    pay_cash(charge, "3.01", by=make_reader())
+    charges.waive(charge, Decimal("1.99"), by=make_reader(), reason="Ill")
+    Charge.objects.update(amount=Decimal("4.99"))
+    return f"charge {charge.pk}: more is paid and taken off than its 4.99"
+
+
+def a_charge_that_no_payment_waits_for() -> str:
+    charge = make_charge(make_reader())
+    Allocation.objects.all().delete()
+    Payment.objects.all().delete()
+    return f"charge {charge.pk}: 0 payments wait for it"
+
+
+def a_charge_that_two_payments_wait_for() -> str:
+    charge = make_charge(make_reader())
+    drop("allocation_one_open_payment_per_charge")
+    second = Payment.objects.create(reader=charge.reader, money_to_pay=5, currency="USD")
+    Allocation.objects.create(payment=second, charge=charge, amount=5)
+    return f"charge {charge.pk}: 2 payments wait for it"
+
+
+def a_draft_that_does_not_follow() -> str:
+    charge = make_charge(make_reader())
+    Charge.objects.update(amount=6)
+    payment = Payment.objects.get()
+    return f"payment {payment.pk}: asks for 5.00 of charge {charge.pk}, on which 6.00 is owed"
+
+
+def a_session_for_more_than_is_owed() -> str:
+    charge = make_charge(make_reader())
+    payment = ledger.freeze(charge.reader_id, [charge.pk], provider="STRIPE")
+    Charge.objects.update(amount=Decimal("4.99"))
+    return f"payment {payment.pk}: asks for 5.00 of charge {charge.pk}, on which 4.99 is owed"
+
+
+def a_payment_that_asks_for_another_sum_than_its_charges() -> str:
+    make_charge(make_reader())
+    Payment.objects.update(money_to_pay=Decimal("5.01"))
+    return f"payment {Payment.objects.get().pk}: 5.01 for charges of 5.00"
+
+
+def a_part_of_a_paid_payment_that_was_let_go() -> str:
+    charge = make_charge(make_reader())
+    payment = pay_cash(charge, "5.00", by=make_reader())
+    Charge.objects.update(amount=0)
+    Allocation.objects.update(state=AllocationState.RELEASED)
+    return f"payment {payment.pk} is PAID: its part of charge {charge.pk} is RELEASED"
+
+
+def an_open_part_of_an_expired_payment() -> str:
+    charge = make_charge(make_reader())
+    Payment.objects.update(status=PaymentStatus.EXPIRED)
+    payment = Payment.objects.get()
+    return f"payment {payment.pk} is EXPIRED: its part of charge {charge.pk} is OPEN"
+
+
+def a_payment_that_covers_more_than_was_paid() -> str:
+    payment = pay_cash(make_charge(make_reader()), "5.00", by=make_reader())
+    Payment.objects.update(paid_amount=Decimal("4.99"))
+    return f"payment {payment.pk}: covers 5.00 with 4.99"
+
+
+def money_given_back_without_a_refund() -> str:
+    payment = pay_cash(make_charge(make_reader()), "5.00", by=make_reader())
+    charges.void(Charge.objects.get(), by=None, reason="Wrong reader")
+    Payment.objects.update(refunded_amount=2)
+    return f"payment {payment.pk}: 0.00 in refunds, 2.00 kept"
+
+
+def a_payment_refunded_by_nothing() -> str:
+    payment = pay_cash(make_charge(make_reader()), "5.00", by=make_reader())
+    Payment.objects.update(status=PaymentStatus.REFUNDED)
+    return f"payment {payment.pk} is REFUNDED: 0.00 was given back"
+
+
+def a_payment_for_the_charge_of_another_reader() -> str:
+    charge = make_charge(make_reader())
+    Payment.objects.update(reader=make_reader())
+    return f"payment {Payment.objects.get().pk}: charge {charge.pk} is of another reader"
 
 
 def a_book_that_is_found_by_an_old_publisher() -> str:
@@ -292,7 +373,21 @@ CORRUPTIONS: list[tuple[str, Callable[[], str]]] = [
     ("undone_loans_are_over_and_owe_nothing", an_undone_loan_that_is_owed_for),
     ("undone_loans_are_over_and_owe_nothing", an_undone_loan_that_is_open),
     ("only_lost_loans_owe_a_replacement", a_replacement_owed_for_a_copy_that_came_back),
-    ("adjustments_never_exceed_their_charge", more_taken_off_than_there_is),
+    ("charges_are_not_overdrawn", more_taken_off_than_there_is),
+    ("open_charges_wait_in_one_payment", a_charge_that_no_payment_waits_for),
+    ("open_charges_wait_in_one_payment", a_charge_that_two_payments_wait_for),
+    ("payments_ask_for_what_is_owed", a_draft_that_does_not_follow),
+    ("payments_ask_for_what_is_owed", a_session_for_more_than_is_owed),
+    (
+        "payments_ask_for_the_sum_of_their_charges",
+        a_payment_that_asks_for_another_sum_than_its_charges,
+    ),
+    ("allocations_stand_as_their_payment", a_part_of_a_paid_payment_that_was_let_go),
+    ("allocations_stand_as_their_payment", an_open_part_of_an_expired_payment),
+    ("payments_cover_no_more_than_was_paid", a_payment_that_covers_more_than_was_paid),
+    ("refunds_come_to_what_was_given_back", money_given_back_without_a_refund),
+    ("payments_are_refunded_when_all_is_given_back", a_payment_refunded_by_nothing),
+    ("payments_are_made_by_who_owes", a_payment_for_the_charge_of_another_reader),
     ("derived_columns_are_current", a_book_that_is_found_by_an_old_publisher),
     ("derived_columns_are_current", a_book_that_is_known_by_an_old_year),
     ("the_database_has_its_constraints", a_missing_unique_index),
@@ -404,6 +499,20 @@ def busy_library(rule: object) -> None:
     stock.take_out(written_off.copy, CopyStatus.WITHDRAWN)
     holds.place(make_reader(), book, at=noon(march(30)))
     holds.expire(on=march(30))
+    make_busy_accounts()
+
+
+def make_busy_accounts() -> None:
+    """Payments as they come about at the desk: in part, in whole, refunded, with credit."""
+    reader, cashier = make_reader(), make_reader()
+    made = [make_charge(reader, amount) for amount in ("0.10", "0.70", "3.00", "5.00", "2.00")]
+    payments.take_cash(reader, payments.spread(reader, Decimal("2.80")), by=cashier)
+    charges.waive(made[2], Decimal("0.50"), by=cashier, reason="Ill")
+    refunded = pay_cash(made[3], "5.00", by=cashier)
+    refunds.refund(refunded, Decimal("1.10"), by=cashier, reason="Twice")
+    charges.void(made[3], by=cashier, reason="Wrong reader")
+    credit.spend(made[4], Decimal("2.00"), by=cashier)
+    ledger.freeze(reader.pk, [made[2].pk], provider="STRIPE")
 
 
 def check_integrity(*options: str) -> str:
@@ -435,7 +544,7 @@ class TestAViolation:
 
     def test_exits_with_1_and_counts_what_it_does_not_list(self) -> None:
         out = StringIO()
-        with pytest.raises(CommandError, match="1 of 24 checks") as failed:
+        with pytest.raises(CommandError, match=f"1 of {len(integrity.CHECKS)} checks") as failed:
             call_command("check_integrity", stdout=out)
         assert failed.value.returncode == 1
         assert "WRONG  A copy marked as on loan has an open loan.\n    copy B" in out.getvalue()

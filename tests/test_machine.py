@@ -1,68 +1,45 @@
-"""A library run by chance: every act in any order, and after each one all invariants hold.
+"""A library and its accounts, run by chance: whatever is done in whatever order, all agrees."""
 
-The steps are the same on every run. `CARREL_MACHINE_STEPS=10000` takes more of them, and
-`CARREL_MACHINE_SEED=2` others.
-"""
-
-import os
-from collections import Counter
-from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
 from io import BytesIO
 from typing import Any
 
 import pytest
-from django.apps import apps
-from django.core.management.color import no_style
-from django.db import connection
 from django.db.models import F, OuterRef, Q, Subquery
-from hypothesis import HealthCheck, Phase, seed, settings
+from django.test import override_settings
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import initialize, invariant, rule
 
-from billing import charges
-from billing.models import Adjustment, Charge, ChargeKind
+from billing import accounts, charges
+from billing.models import Charge, ChargeKind, Payment, PaymentStatus, Refund
 from catalog import imports, inventory
 from catalog.models import Book, Copy, CopyStatus
 from circulation import blocks, desk, fines, holds, rules, stock, undo
-from circulation.apps import make_default_policy
 from circulation.models import DeskAct, Hold, HoldStatus, Loan, Reader
 from circulation.refusals import Overriding, RefusedError
 from config import integrity
+from tests import machine
 from tests.factories import (
     MONDAY,
     Weekday,
     close_on,
     make_book,
     make_copy,
-    make_reader,
     noon,
     set_policy,
 )
+from tests.machine_accounts import ACTS, GATEWAYS, Accounts
 
-STEPS = int(os.environ.get("CARREL_MACHINE_STEPS", "100"))
-SEED = int(os.environ.get("CARREL_MACHINE_SEED", "1"))
-STEPS_OF_AN_EXAMPLE = 40
-
-REFUSALS = (
-    RefusedError,
-    stock.StockRefusedError,
-    holds.HoldNotActiveError,
-    charges.AdjustmentRefusedError,
-    inventory.InventoryRefusedError,
-)
 # These look at the database and not at what the acts do; they run once, at the end.
 SLOW_CHECKS = {
     "the_database_has_its_constraints",
     "the_database_file_is_sound",
     "search_index_is_current",
+}
+EVERY_ACT = {
+    *"lend lend_any scan take_back renew place_hold cancel_hold mark_lost undo".split(),
+    *"take_out bring_back waive set_inventory import_books sleep".split(),
 }
 OVERRIDABLE = frozenset(
     {
@@ -79,39 +56,24 @@ few = st.integers(0, 20)
 rarely = st.integers(0, 5).map(lambda n: n == 5)
 
 
-def empty_the_library() -> None:
-    """Delete every row for the next example: it runs on the real database, without a rollback."""
-    tables = [
-        model._meta.db_table
-        for model in apps.get_models(include_auto_created=True)
-        if model._meta.app_label in integrity.OWN_APPS
-    ]
-    if connection.vendor == "sqlite":
-        with connection.cursor() as cursor:
-            cursor.execute("PRAGMA synchronous = OFF")  # no power cut is played here
-    sql = connection.ops.sql_flush(no_style(), tables, allow_cascade=True)
-    connection.ops.execute_sql_flush(sql)
-    make_default_policy(using=connection.alias)
+class Library(Accounts):
+    """Three books, a calendar, and money."""
 
-
-def everything() -> list[list[tuple[Any, ...]]]:
-    kept = (Copy, Loan, Hold, Charge, Adjustment, DeskAct)
-    return [list(model._default_manager.order_by("pk").values_list()) for model in kept]
-
-
-class Library(RuleBasedStateMachine):
-    """Four readers, three books, a librarian who may do all, and a calendar."""
-
-    steps = 0
-    acted: Counter[str] = Counter()
+    refusals = (
+        *Accounts.refusals,
+        RefusedError,
+        stock.StockRefusedError,
+        holds.HoldNotActiveError,
+        inventory.InventoryRefusedError,
+    )
+    kept = (*Accounts.kept, Copy, Loan, Hold, DeskAct)
+    checks = tuple(check for check in integrity.CHECKS if check.name not in SLOW_CHECKS)
 
     @initialize(fee=st.sampled_from(["0.00", "0.35"]), cap=st.sampled_from(["3.00", "10.00", None]))
     def open_the_library(self, fee: str, cap: str | None) -> None:
-        empty_the_library()
+        self.open_the_accounts()
         set_policy(fine_cap=cap, max_loans=3, hold_shelf_days=4)
         close_on(Weekday.SUNDAY)
-        self.librarian = make_reader("Maria", is_staff=True, is_superuser=True)
-        self.readers = [make_reader(name) for name in ("Anna", "Bartek", "Celina", "Daniel")]
         self.books = [
             make_book(f"Book {copies}", daily_fee=fee, source_id=str(copies))
             for copies in (1, 2, 3)
@@ -122,21 +84,6 @@ class Library(RuleBasedStateMachine):
         self.today = MONDAY
         self.moments = 0
         self.final_fines: dict[int, Decimal] = {}
-
-    def act(self, name: str, does: Callable[[], object]) -> None:
-        """Do it, or find that it was refused and changed nothing."""
-        before = everything()
-        try:
-            done = does()
-        except REFUSALS:
-            assert everything() == before
-        else:
-            type(self).acted[name] += done is not None
-
-    def pick(self, rows: Any, number: int) -> Any:
-        """Return one of the rows, or None where there is none."""
-        keys = list(rows.order_by("pk").values_list("pk", flat=True))
-        return rows.model._default_manager.get(pk=keys[number % len(keys)]) if keys else None
 
     def override(self, wanted: bool) -> Overriding | None:
         return Overriding(OVERRIDABLE, "By chance") if wanted else None
@@ -258,17 +205,6 @@ class Library(RuleBasedStateMachine):
         if item is not None:
             self.act("bring_back", bring_back)
 
-    @rule(charge=few, cents=st.integers(1, 700))
-    def waive(self, charge: int, cents: int) -> None:
-        found = self.pick(Charge.objects.open(), charge)
-        if found is not None:
-            self.act(
-                "waive",
-                lambda: charges.waive(
-                    found, Decimal(cents) / 100, by=self.librarian, reason="By chance"
-                ),
-            )
-
     @rule(book=few, number=st.integers(0, 4))
     def set_inventory(self, book: int, number: int) -> None:
         chosen = self.books[book % 3]
@@ -338,13 +274,6 @@ class Library(RuleBasedStateMachine):
             assert (fine.amount if fine else charges.ZERO) == due
 
     @invariant()
-    def everything_agrees(self) -> None:
-        type(self).steps += 1
-        for check in integrity.CHECKS:
-            if check.name not in SLOW_CHECKS:
-                assert list(check.find()) == [], check.name
-
-    @invariant()
     def queues_are_in_order_without_gaps(self) -> None:
         for book in Book.objects.all():
             waiting = holds.with_position(Hold.objects.waiting().filter(book=book))
@@ -362,35 +291,44 @@ class Library(RuleBasedStateMachine):
         closed = Loan.objects.exclude(actual_return_date=None, lost_date=None)
         now = {
             loan.pk: sum(
-                (charges.owed(fine) for fine in loan.charges.filter(kind=ChargeKind.FINE)),
+                (
+                    fine.amount - charges.adjusted(fine)
+                    for fine in loan.charges.filter(kind=ChargeKind.FINE)
+                ),
                 charges.ZERO,
             )
             for loan in closed
         }
-        for pk, owed in now.items():
-            assert owed <= self.final_fines.get(pk, owed)
+        for pk, cost in now.items():
+            assert cost <= self.final_fines.get(pk, cost)
         self.final_fines = now
 
     @invariant()
-    def no_balance_is_below_zero_and_debt_is_never_less_than_written(self) -> None:
+    def only_credit_makes_the_debt_that_counts_less_than_nothing(self) -> None:
         for reader in self.readers:
-            assert charges.balance(reader) >= 0
-            assert blocks.debt_that_counts(reader, on=self.today) >= 0
+            counts = blocks.debt_that_counts(reader, on=self.today)
+            assert counts + accounts.credit(reader) >= 0
 
     @invariant()
     def the_audit_ends_with_what_is_so(self) -> None:
-        for model, fields in (
-            (Copy, ("status",)),
-            (Loan, ("expected_return_date", "actual_return_date", "lost_date", "renewals")),
-            (Hold, ("status", "copy_id", "pickup_until")),
-            (Charge, ("amount", "is_accruing", "description")),
+        # A draft has no line in the audit before something happens to it.
+        happened = Payment.objects.exclude(status=PaymentStatus.PENDING)
+        for rows, fields in (
+            (Copy.objects.all(), ("status",)),
+            (
+                Loan.objects.all(),
+                ("expected_return_date", "actual_return_date", "lost_date", "renewals"),
+            ),
+            (Hold.objects.all(), ("status", "copy_id", "pickup_until")),
+            (Charge.objects.all(), ("amount", "is_accruing", "description")),
+            (happened, ("status", "paid_amount", "refunded_amount", "provider")),
+            (Refund.objects.all(), ("status", "amount", "provider_id")),
         ):
-            assert not _differing_from_its_history(model, fields), model
+            assert not _differing_from_its_history(rows, fields), rows.model
 
 
-def _differing_from_its_history(model: Any, fields: tuple[str, ...]) -> list[int]:
-    latest = model.history.filter(id=OuterRef("pk")).order_by("-history_id")
-    rows = model._default_manager.all()
+def _differing_from_its_history(rows: Any, fields: tuple[str, ...]) -> list[int]:
+    latest = rows.model.history.filter(id=OuterRef("pk")).order_by("-history_id")
     differs = Q(pk__in=[])
     for field in fields:
         name = f"last_{field}"
@@ -400,32 +338,25 @@ def _differing_from_its_history(model: Any, fields: tuple[str, ...]) -> list[int
     return list(rows.filter(differs).values_list("pk", flat=True))
 
 
+class Till(Accounts):
+    """Money alone: many more payments, refunds and credits than a library has in as many steps."""
+
+    checks = tuple(
+        check for check in integrity.CHECKS if check.find.__module__.startswith("billing")
+    )
+
+    @initialize()
+    def open_the_till(self) -> None:
+        self.open_the_accounts()
+
+
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("kind", "every_act"), [(Library, EVERY_ACT), (Till, ACTS)], ids=["library", "till"]
+)
+@override_settings(PAYMENT_GATEWAYS=GATEWAYS)
 def test_whatever_is_done_in_whatever_order_everything_agrees(
-    capsys: pytest.CaptureFixture[str],
+    kind: type[machine.Chance], every_act: set[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Library.steps, Library.acted = 0, Counter()
-    round_ = 0
-    while Library.steps < STEPS:
-        # Of each round the first example is the simplest there is: the same act again and again.
-        examples = 1 + -(-(STEPS - Library.steps) // STEPS_OF_AN_EXAMPLE)
-        run_state_machine_as_test(
-            seed(SEED * 1000 + round_)(Library),
-            settings=settings(
-                max_examples=examples,
-                stateful_step_count=STEPS_OF_AN_EXAMPLE,
-                deadline=None,
-                database=None,
-                suppress_health_check=list(HealthCheck),
-                phases=[Phase.generate, Phase.shrink],
-            ),
-            _min_steps=STEPS_OF_AN_EXAMPLE,
-        )
-        round_ += 1
-    with capsys.disabled():
-        done = ", ".join(f"{name} {times}" for name, times in sorted(Library.acted.items()))
-        print(f"\n{Library.steps} steps from seed {SEED}; of them done: {done}")  # noqa: T201
-    assert {result.check.name: result.listed for result in integrity.run() if result.count} == {}
-    if STEPS >= 1000:
-        assert len(Library.acted) == 15, "an act was always refused: the machine proves too little"
+    machine.run(kind, capsys, every_act=every_act)

@@ -13,9 +13,16 @@ pytestmark = pytest.mark.django_db
 
 CARREL_APPS = ("alerts", "catalog", "circulation", "billing", "config")
 UNTOUCHABLE = (
-    *("loan", "override", "deskact", "charge", "adjustment", "importrun"),
-    *("event", "delivery", "jobrun"),
+    *("loan", "override", "deskact", "charge", "adjustment", "importrun", "payment", "allocation"),
+    *("refund", "paymentevent", "event", "delivery", "jobrun"),
 )
+PAYMENTS = {
+    "billing.take_cash",
+    "billing.refund_payment",
+    "billing.reconcile_payment",
+    "billing.review_payment",
+    "billing.export_payment",
+}
 
 
 def member(role: str) -> Reader:
@@ -39,6 +46,7 @@ def test_a_librarian_may_do_all_of_the_work() -> None:
             "circulation.import_loan",
             "billing.waive_charge",
             "billing.export_charge",
+            *PAYMENTS,
         ]
     )
 
@@ -55,20 +63,36 @@ def test_an_assistant_works_the_desk_and_registers_readers() -> None:
             "circulation.add_reader",
             "circulation.change_reader",
             "billing.view_charge",
+            "billing.view_payment",
+            "billing.take_cash",
         ]
     )
 
 
-@pytest.mark.parametrize("word", ["delete_", "import_", "export_", "override", "waive", "policy"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        "delete_",
+        "import_",
+        "export_",
+        "override",
+        "waive",
+        "policy",
+        "refund_",
+        "reconcile",
+        "review",
+    ],
+)
 def test_an_assistant_may_not(word: str) -> None:
     assert not [permission for permission in roles.ROLES["Assistant"] if word in permission]
 
 
-def test_a_cashier_sees_debts_and_exports_them_and_changes_nothing() -> None:
+def test_a_cashier_takes_and_gives_back_money_and_waives_nothing() -> None:
     cashier = member("Cashier")
     assert cashier.has_perms(["circulation.view_reader", "billing.view_charge"])
+    assert cashier.has_perms(["billing.view_payment", "billing.view_paymentevent"])
     others = {p for p in roles.ROLES["Cashier"] if ".view_" not in p}
-    assert others == {"billing.export_charge"}
+    assert others == {"billing.export_charge", *PAYMENTS}
 
 
 def test_an_auditor_sees_everything_and_changes_nothing() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from catalog.exports import unescape
+from alerts.spreadsheets import unescape
 from catalog.imports.headers import Layout
 from catalog.imports.kinds import Column, RowError
 from catalog.imports.planning import Kind

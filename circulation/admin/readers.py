@@ -35,7 +35,7 @@ from alerts import preferences
 from alerts.backoffice.acts import ActRefusedError
 from alerts.backoffice.deletion import DeletionAdmin
 from alerts.backoffice.history import AuditedAdmin
-from alerts.backoffice.pages import Table, badge, day, list_url, may_view, money, page_link, staff
+from alerts.backoffice.pages import Table, badge, list_url, may_view, money, staff
 from billing import charges
 from billing.models import Charge
 from catalog.import_admin import ImportExportPages
@@ -49,6 +49,7 @@ from circulation.admin.accounts import (
     may_touch_account,
 )
 from circulation.admin.books import holds_table, loans_table
+from circulation.admin.charges import charges_table
 from circulation.admin.finding import readers_matching
 from circulation.models import Hold, Loan, Reader
 
@@ -237,7 +238,7 @@ class ReaderAdmin(  # type: ignore[misc]
                 more_url=list_url(Hold, reader__id__exact=obj.pk),
             )
         if may_view(request, Charge):
-            yield _charges(obj)
+            yield charges_table(obj)
 
     @display(description=gettext_lazy("name"), ordering="last_name")
     def name(self, reader: Reader) -> str:
@@ -279,21 +280,3 @@ def state_badge(reader: Reader, *, on: date) -> str:
     if reader.is_expired(on=on):
         return badge(_("expired"), "warning")
     return badge(_("staff"), "info") if reader.is_staff else badge(_("active"), "success")
-
-
-def _charges(reader: Reader) -> Table:
-    found: Any = reader.charges.with_owed()
-    rows = [
-        (
-            page_link(charge, charge.get_kind_display()),
-            charge.description,
-            day(charge.created_at),
-            money(charge.amount),
-            money(charge.owed),
-        )
-        for charge in found[:25]
-    ]
-    title = _("Charges; owes %(sum)s in all") % {"sum": money(charges.balance(reader))}
-    headers = (_("Charge"), _("Why"), _("Opened"), _("Amount"), _("Still owed"))
-    empty = _("This reader was never charged anything.")
-    return Table(title, headers, rows, empty, list_url(Charge, reader__id__exact=reader.pk))

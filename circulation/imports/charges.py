@@ -7,7 +7,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from billing import ledger
+from billing import drafts
 from billing.models import Charge, ChargeKind
 from catalog.imports import values
 from catalog.imports.kinds import Column, Options, RowError
@@ -138,14 +138,14 @@ class Charges(Kind):
     def finish(self, plan: Plan, *, run_id: int) -> None:
         """Let a payment wait for each new charge; the reconcile job does what is left undone."""
         while batch := _uncovered(run_id):
-            ledger.cover(batch)
+            drafts.cover(batch)
 
     def given(self) -> dict[str, tuple[str, list[object]]]:
         return {"assessed_date": ("%s", [timezone.localdate().isoformat()])}
 
 
 def _uncovered(run_id: int) -> list[int]:
-    new = ledger.uncovered().filter(import_run=run_id)
+    new = drafts.uncovered().filter(import_run=run_id)
     return list(new.values_list("pk", flat=True)[:COVERED_AT_ONCE])
 
 

@@ -20,6 +20,7 @@ ROOT = HERE.parent.parent
 LIBRARIAN = "librarian@demo.example"
 PASSWORD = "carrel-demo"
 READER, FREE_COPIES, LATE_COPY, HELD_COPY = "R0011", ("00045-2", "00164-2"), "01399-1", "00084-1"
+DEBTOR = "R0021"
 PATIENCE_SECONDS = 240
 
 
@@ -81,6 +82,11 @@ def picture(page: Page, address: str) -> None:
     scan(page, LATE_COPY)
     take(page, "return")
     page.keyboard.press("F9")
+    page.keyboard.press("F2")
+    scan(page, DEBTOR)
+    account = page.locator("a[href*='/admin/money/account/']").first.get_attribute("href")
+    page.goto(f"{address}{account}")
+    take(page, "account")
     page.goto(f"{address}/admin/catalog/book/?q=dickens")
     take(page, "books")
     page.goto(f"{address}/admin/catalog/book/import/")

@@ -258,6 +258,7 @@
   const KEYS = {
     F2: switchMode,
     F4: () => openBox(state.mode === "lend" ? "due" : "dropped"),
+    F6: () => part("reader").querySelector("[data-account]")?.click(),
     F8: (event) => (queue.isStuck ? queue.goOn() : acceptOffer(event.shiftKey ? 1 : 0)),
     F9: undoLast,
     Escape: escape,

@@ -32,7 +32,8 @@ from alerts.backoffice.pages import (
     staff,
 )
 from billing import charges
-from billing.models import Adjustment, Charge
+from billing.admin import words
+from billing.models import Adjustment, Charge, Payment
 
 
 class WaiverForm(BaseDialogForm):
@@ -88,13 +89,13 @@ class ChargeAdmin(ReadOnly, AuditedAdmin, ActsAdmin):
     search_help_text = gettext_lazy("The whole card number of a reader")
     ordering = ("-id",)
     fields = (
-        ("reader", "loan"),
+        ("reader", "account", "loan"),
         ("kind", "amount", "owed_badge"),
         "description",
         ("due_date", "assessed_date", "is_accruing"),
         ("created_at", "source_id", "import_run"),
     )
-    readonly_fields = ("owed_badge",)
+    readonly_fields = ("account", "owed_badge")
     actions_detail = ("waive",)
     refusals = (charges.AdjustmentRefusedError,)
     empty_list = gettext_lazy("Charges come from lending, late returns and lost copies.")
@@ -105,21 +106,15 @@ class ChargeAdmin(ReadOnly, AuditedAdmin, ActsAdmin):
     def fitting_acts(self, row: Any) -> Iterable[str]:
         return self.actions_detail if row.owed > 0 else ()
 
-    def get_tables(self, request: HttpRequest, obj: Charge) -> list[Table]:
-        if not may_view(request, Adjustment):
-            return []
-        rows = [
-            (
-                row.get_kind_display(),
-                money(row.amount),
-                row.reason,
-                row.by or "–",
-                day(row.created_at),
-            )
-            for row in obj.adjustments.select_related("by")[:100]
-        ]
-        headers = (_("What"), _("Amount"), _("Reason"), _("By"), _("When"))
-        return [Table(_("Taken off"), headers, rows, _("Nothing was taken off this charge."))]
+    def get_tables(self, request: HttpRequest, obj: Charge) -> Iterable[Table]:
+        if may_view(request, Payment):
+            yield _payments(obj)
+        if may_view(request, Adjustment):
+            yield _adjustments(obj)
+
+    @display(description=gettext_lazy("account"))
+    def account(self, charge: Charge) -> str:
+        return words.account_link(charge.reader_id)
 
     @display(description=gettext_lazy("owed"))
     def owed_badge(self, charge: Any) -> str:
@@ -147,3 +142,30 @@ class AdjustmentAdmin(ReadOnly, AuditedAdmin, OfficeAdmin):
     ordering = ("-id",)
     fields = ("charge", ("kind", "amount"), "reason", ("by", "created_at"))
     empty_list = gettext_lazy("Waivers and corrections of charges are listed here.")
+
+
+def _payments(charge: Charge) -> Table:
+    rows = [
+        (
+            words.payment_link(allocation.payment),
+            words.payment_badge(allocation.payment),
+            money(allocation.amount),
+            money(allocation.refunded),
+            words.provider(allocation.payment.provider),
+            day(allocation.payment.paid_at),
+        )
+        for allocation in charge.allocations.select_related("payment").order_by("-pk")[:100]
+    ]
+    headers = (
+        _("Payment"), _("State"), _("Covers"), _("Given back"), _("By"), _("Paid"),
+    )  # fmt: skip
+    return Table(_("Payments"), headers, rows, _("No payment was made for this charge yet."))
+
+
+def _adjustments(charge: Charge) -> Table:
+    rows = [
+        (row.get_kind_display(), money(row.amount), row.reason, row.by or "–", day(row.created_at))
+        for row in charge.adjustments.select_related("by")[:100]
+    ]
+    headers = (_("What"), _("Amount"), _("Reason"), _("By"), _("When"))
+    return Table(_("Taken off"), headers, rows, _("Nothing was taken off this charge."))

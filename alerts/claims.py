@@ -111,10 +111,11 @@ def claim(*, at: datetime) -> list[Group]:
     return [Group(rows, at + LEASE) for rows in messages.values()]
 
 
-def release(groups: Iterable[Group], *, until: datetime) -> None:
-    """Give up claims of which nothing was tried."""
-    for leased_until, rows in _by_lease(groups).items():
-        Group(rows, leased_until)._ours(rows).update(next_attempt_at=until)
+def release(groups: Sequence[Group], *, until: datetime) -> None:
+    """Give up what was claimed together and not tried."""
+    if groups:
+        rows = [row for group in groups for row in group.deliveries]
+        Group(rows, groups[0].leased_until)._ours(rows).update(next_attempt_at=until)
 
 
 def soonest(*, at: datetime, within: timedelta) -> timedelta | None:
@@ -220,10 +221,3 @@ def _complete(rows: Sequence[Delivery]) -> None:
         row.channel, row.event = channels[row.channel_id], events[row.event_id]
         row.recipient = readers[row.recipient_id] if row.recipient_id else None
         row.event.reader = readers[row.event.reader_id] if row.event.reader_id else None
-
-
-def _by_lease(groups: Iterable[Group]) -> dict[datetime, list[Delivery]]:
-    rows: dict[datetime, list[Delivery]] = defaultdict(list)
-    for group in groups:
-        rows[group.leased_until] += group.deliveries
-    return rows

@@ -57,14 +57,11 @@ Outcome = Receipt | str | timedelta
 """What the far end answered, why nothing is sent, or how long to wait before."""
 
 
-def send_due(*, seconds: float = 200, most: int | None = None) -> int:
+def send_due(*, seconds: float = 200) -> int:
     """Send what is due, until nothing is or the time is up; return how many rows were finished."""
     ends = time.monotonic() + seconds
     done = 0
-    while time.monotonic() < ends and (most is None or done < most):
-        groups = claim(at=timezone.now())
-        if not groups:
-            break
+    while time.monotonic() < ends and (groups := claim(at=timezone.now())):
         done += Batch(groups).send()
     return done
 

@@ -1,7 +1,7 @@
 """Real workers on the database of a test, their far end on loopback, and a Redis of their own.
 
-`python -m tests.workers` is a cluster as `manage.py qcluster` runs it, but for times made short: it
-reads how many seconds a lease lasts, and after how many a failed message is sent again.
+`python -m tests.workers` is a cluster as `manage.py qcluster` runs it, but for times made short:
+those of retries, and of leases where it will be killed.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from django.db import connection
 
 ROOT = Path(__file__).resolve().parent.parent
 TIMEOUT = 180
-LEASE, LONGEST_SEND = timedelta(seconds=4), timedelta(seconds=2)
+SHORT_LEASE, SHORT_SEND = timedelta(seconds=6), timedelta(seconds=4)
 RETRIES = [timedelta(seconds=seconds) for seconds in (1, 1, 2, 2, 3, 5, 5, 10, 10)]
 
 
@@ -110,7 +110,9 @@ class Redis:
 class Cluster:
     """Processes in a group of their own, so that all of them can be killed at once."""
 
-    def __init__(self, log: Path, *, redis: str = "", workers: int = 2) -> None:
+    def __init__(
+        self, log: Path, *, redis: str = "", workers: int = 2, is_to_be_killed: bool = False
+    ) -> None:
         environment = {
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "tests.settings",
@@ -118,6 +120,7 @@ class Cluster:
             "CARREL_TEST_REDIS_URL": redis,
             "ALERT_BACKENDS": "tests.sinks.Loopback",
             "WORKERS": str(workers),
+            "IS_TO_BE_KILLED": str(int(is_to_be_killed)),
         }
         with log.open("ab") as file:
             self._process = subprocess.Popen(
@@ -153,8 +156,8 @@ def main() -> None:
 
     from alerts import claims, dispatch  # noqa: PLC0415
 
-    claims.LEASE = LEASE
-    dispatch.LONGEST_SEND = LONGEST_SEND
+    if int(os.environ["IS_TO_BE_KILLED"]):
+        claims.LEASE, dispatch.LONGEST_SEND = SHORT_LEASE, SHORT_SEND
     dispatch.SCHEDULE = tuple(RETRIES)
     Conf.WORKERS = int(os.environ["WORKERS"])
     call_command("qcluster")

@@ -389,6 +389,18 @@ def test_what_will_never_be_taken_is_given_up_at_once_and_staff_hear_of_it(
     assert "No such mailbox." in told.text
 
 
+def test_the_trouble_of_a_channel_is_told_by_the_others_alone(sink: type[Memory]) -> None:
+    broken = make_channel(STAFF, name="Broken")
+    other = make_channel(STAFF, name="Other", kinds=["DELIVERY_FAILED"])
+    waiting()
+    sink.reacts = raising(UndeliverableError("No."), times=1)
+    tasks.deliver()
+    tasks.deliver()
+    told = Delivery.objects.filter(kind="DELIVERY_FAILED")
+    assert [row.channel for row in told] == [other]
+    assert broken.deliveries.count() == 1
+
+
 def test_two_broken_channels_do_not_tell_of_each_other_for_ever(sink: type[Memory]) -> None:
     make_channel(STAFF, name="One")
     make_channel(STAFF, name="Two")

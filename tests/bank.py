@@ -27,12 +27,18 @@ class Kept:
     id: str
     order: Order
     state: State = State.OPEN
+    surplus: Decimal = Decimal(0)
+    """What the reader paid beyond what was asked for, as no bank should let him."""
     refunds: dict[str, RefundSeen] = field(default_factory=dict)
+
+    @property
+    def amount(self) -> Decimal:
+        return self.order.amount + self.surplus
 
     @property
     def left(self) -> Decimal:
         given = (each.amount for each in self.refunds.values() if each.state != State.FAILED)
-        return self.order.amount - sum(given, Decimal(0))
+        return self.amount - sum(given, Decimal(0))
 
 
 class Vault:
@@ -86,7 +92,7 @@ class Bank(Gateway):
         return Snapshot(
             state=kept.state,
             reference=kept.order.reference,
-            amount=kept.order.amount,
+            amount=kept.amount,
             currency=kept.order.currency,
             transaction_id=kept.id if is_paid else "",
             refunds=list(kept.refunds.values()),

@@ -95,9 +95,9 @@ def run(machine: type[Chance], capsys: pytest.CaptureFixture[str], *, every_act:
         done = ", ".join(f"{name} {times}" for name, times in sorted(machine.acted.items()))
         print(f"\n{machine.steps} steps from seed {SEED}; of them done: {done}")  # noqa: T201
     assert {result.check.name: result.listed for result in integrity.run() if result.count} == {}
-    if STEPS >= 1000:
+    if STEPS >= 10_000:  # in fewer, a rare act may have had no chance
         always_refused = every_act - set(+machine.acted)
-        assert not always_refused, "the machine proves too little"
+        assert not always_refused, f"the machine proves too little: never {always_refused}"
 
 
 def empty_the_library() -> None:

@@ -139,14 +139,14 @@ class TestThePoisonous:
     def test_much_of_one_kind_leaves_time_for_the_others(
         self, maria: Reader, stripe_server: ScriptedStripe, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        made = self.sessions(3)
+        made = self.sessions(8)
         stripe_server.pay(session_of(made[0]))
         paid = payments.settle(made[0])
         refund = refunds.refund(paid, Decimal("1.00"), by=maria, reason="Twice")
         settle = payments.settle
 
         def slowly(payment: Payment) -> Payment:
-            time.sleep(0.3)
+            time.sleep(0.2)
             return settle(payment)
 
         monkeypatch.setattr(payments, "settle", slowly)

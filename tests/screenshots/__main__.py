@@ -20,7 +20,7 @@ ROOT = HERE.parent.parent
 LIBRARIAN = "librarian@demo.example"
 PASSWORD = "carrel-demo"
 READER, FREE_COPIES, LATE_COPY, HELD_COPY = "R0011", ("00045-2", "00164-2"), "01399-1", "00084-1"
-DEBTOR = "R0021"
+DEBTOR = "R0004"
 PATIENCE_SECONDS = 240
 
 

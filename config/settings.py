@@ -71,6 +71,9 @@ INSTALLED_APPS = [
     "import_export",
     "simple_history",
     "django_q",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "alerts.apps.AlertsConfig",
     "catalog.apps.CatalogConfig",
     "billing.apps.BillingConfig",
@@ -234,6 +237,21 @@ TELEGRAM_CHAT_ID = env.str("TELEGRAM_CHAT_ID", default="")
 TELEGRAM_API_BASE = env.str("TELEGRAM_API_BASE", default="https://api.telegram.org").rstrip("/")
 CHANNEL_SECRET_KEY = env.list("CHANNEL_SECRET_KEY", default=[])
 STAFF_ALERTS_NAME_READERS = env.bool("STAFF_ALERTS_NAME_READERS", default=False)
+
+READER_SELF_SERVICE = frozenset(env.list("READER_SELF_SERVICE", default=[]))
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": ["config.rest.access.AccessTable"],
+    "DEFAULT_PAGINATION_CLASS": "config.rest.paging.Pages",
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "config.rest.formats.OnlyJSON",
+    "DEFAULT_METADATA_CLASS": None,
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "config.rest.problems.answer",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
 
 PAYMENT_GATEWAYS = env.list(
     "PAYMENT_GATEWAYS",

@@ -11,4 +11,5 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("billing.urls")),
     path("", include("alerts.urls")),
+    path("api/", include("config.api")),
 ]

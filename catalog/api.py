@@ -1,0 +1,5 @@
+"""Books over the REST API."""
+
+from rest_framework.views import APIView
+
+ROUTES: tuple[tuple[str, type[APIView], str], ...] = ()

@@ -1,0 +1,47 @@
+"""Pages of a list: `?page=2&page_size=50`, at most 100 to a page."""
+
+from typing import Any
+
+from django.core.paginator import InvalidPage
+from django.utils.translation import gettext as _
+from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.pagination import PageNumberPagination
+from rest_framework.request import Request
+
+LARGEST_NUMBER = 2**31
+
+
+class Pages(PageNumberPagination):
+    """Answers 400 for what is no number from 1 on, and 404 beyond the last page."""
+
+    page_size = 25
+    page_size_query_param = "page_size"
+    max_page_size = 100
+
+    def get_page_size(self, request: Request) -> int:
+        return min(_number(request, "page_size", self.page_size), self.max_page_size)
+
+    def get_page_number(self, request: Request, paginator: Any) -> int:
+        return _number(request, "page", 1)
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
+        self.request = request
+        paginator = self.django_paginator_class(queryset, self.get_page_size(request))
+        number = self.get_page_number(request, paginator)
+        try:
+            self.page = paginator.page(number)
+        except InvalidPage as beyond:
+            raise NotFound(
+                _("There is no page %(page)d: the last one is %(last)d.")
+                % {"page": number, "last": paginator.num_pages}
+            ) from beyond
+        return list(self.page)
+
+
+def _number(request: Request, name: str, default: int) -> int:
+    written = request.query_params.get(name)
+    if written is None:
+        return default
+    if not (written.isascii() and written.isdigit() and 0 < int(written[:20]) < LARGEST_NUMBER):
+        raise ValidationError({name: [_("This must be a whole number from 1 on.")]})
+    return int(written)

@@ -4,12 +4,14 @@ With every change the payment that waits for the charge follows. The desk's acts
 account already when they come here; what staff do to a charge alone takes it here.
 """
 
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import Q, Sum
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
 from alerts import outbox
@@ -17,7 +19,7 @@ from alerts.events import EventKind
 from alerts.wording import money
 from billing import accounts, credit, drafts, ledger, links
 from billing.accounts import ZERO, adjusted, balance, owed
-from billing.models import Adjustment, AdjustmentKind, Charge, ChargeKind, Payment
+from billing.models import MONEY, Adjustment, AdjustmentKind, Charge, ChargeKind, Payment
 
 if TYPE_CHECKING:
     from circulation.models import Loan, Reader
@@ -123,13 +125,18 @@ def assess_fine(
     return charge
 
 
-def fined_for_other_due_dates(loan: "Loan") -> Decimal:
-    """Return the loan's fines for earlier due dates; with the present one they share the cap."""
-    fines = loan.charges.filter(kind=ChargeKind.FINE).exclude(due_date=loan.expected_return_date)
-    voided = Adjustment.objects.filter(charge__in=fines, kind=AdjustmentKind.VOIDED)
-    return accounts.total(fines.aggregate(total=Sum("amount"))) - accounts.total(
-        voided.aggregate(total=Sum("amount"))
-    )
+def fined_for_other_due_dates(loans: Sequence["Loan"]) -> dict[int, Decimal]:
+    """Return the loans' fines for earlier due dates; with the present one they share the cap."""
+    due = {loan.pk: loan.expected_return_date for loan in loans}
+    sums = dict.fromkeys(due, ZERO)
+    fines = Charge.objects.filter(loan__in=loans, kind=ChargeKind.FINE)
+    voided = Q(adjustments__kind=AdjustmentKind.VOIDED)
+    less = Coalesce(Sum("adjustments__amount", filter=voided), ZERO, output_field=MONEY)
+    rows = fines.order_by().annotate(less=less)
+    for loan, missed, amount, taken_back in rows.values_list("loan", "due_date", "amount", "less"):
+        if loan is not None and missed != due[loan]:
+            sums[loan] += amount - round(taken_back, 2)
+    return sums
 
 
 @transaction.atomic

@@ -1,7 +1,7 @@
 """New books by the authors that readers follow."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,22 @@ LOOKED_BACK = timedelta(days=7)
 
 MOST_NEWS = 50
 """How many new books a reader is told of at once, the newest: an import may bring thousands."""
+
+
+def follow_only(reader: "Reader", authors: Iterable[str]) -> None:
+    """Make these names, of which none folds to nothing, all that the reader follows.
+
+    Who was followed before is so since then.
+    """
+    wanted = {fold(name)[:LONGEST_NAME]: name for name in authors}
+    AuthorFollow.objects.filter(reader=reader).exclude(folded__in=wanted).delete()
+    AuthorFollow.objects.bulk_create(
+        [
+            AuthorFollow(reader=reader, author=name, folded=folded)
+            for folded, name in wanted.items()
+        ],
+        ignore_conflicts=True,
+    )
 
 
 def announce(*, at: datetime | None = None) -> int:

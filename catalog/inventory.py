@@ -40,6 +40,10 @@ def is_taken(code: str) -> bool:
     return get_user_model().objects.filter(card_number=code).exists()
 
 
+def available(book: Book) -> int:
+    return Copy.objects.filter(book=book, status=CopyStatus.AVAILABLE).count()
+
+
 @transaction.atomic
 def make_barcodes(count: int) -> list[str]:
     """Reserve `count` barcodes that no copy and no card has."""

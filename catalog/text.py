@@ -52,11 +52,14 @@ def identity(title: str, author: str, language: str, year: int | None) -> str:
     return blake2b(key.encode(), digest_size=16).hexdigest()
 
 
+AFTER_AUTHOR = "|"
+"""Parts the author from what follows: no folded text has it, and no index takes it for a word."""
+
+
 def search_columns(book: "Book") -> tuple[str, str]:
-    """Return the folded title, and the folded rest of what a book is searched by."""
+    """Return the folded title, and the folded author and rest of what a book is searched by."""
     rest = " ".join(
         (
-            book.author,
             book.isbn or "",
             isbn10(book.isbn) if book.isbn else "",
             book.printed_isbn,
@@ -65,4 +68,4 @@ def search_columns(book: "Book") -> tuple[str, str]:
             book.call_number,
         )
     )
-    return fold(book.title), fold(rest)
+    return fold(book.title), f"{fold(book.author)} {AFTER_AUTHOR} {fold(rest)}"

@@ -11,11 +11,13 @@ from alerts.wording import day, money
 from billing import accounts, charges
 from billing.models import Charge, ChargeKind
 from catalog.models import Book, Copy, CopyStatus
-from circulation import fines, rules
+from circulation import fines, policy, rules
 from circulation.models import Hold, HoldStatus, Loan, LoanPolicy, LoanQuerySet, Reader
 from circulation.refusals import Block, RefusedError
 
 LEND_FOR_TODAY_PERMISSION = "circulation.lend_for_today"
+LENDING_PERMISSION = "circulation.check_out"
+TAKING_BACK_PERMISSION = "circulation.check_in"
 LONGEST_LOAN = timedelta(days=2 * 366)
 
 
@@ -148,16 +150,16 @@ def _on_loan(copy: Copy, reader: Reader) -> Block:
     return Block("copy_on_loan", _("This copy is already on loan. Take it back first."))
 
 
-def against_holds(copy: Copy, reader: Reader) -> list[Block]:
+def against_holds(copy: Copy, reader: Reader, *, by: Reader | None) -> list[Block]:
     """Return whether other readers come first for this copy.
 
     They do where it lies on the hold shelf for one of them, or where at least as many of them wait
-    ahead of this reader as there are free copies.
+    ahead of this reader as there are free copies. Who serves himself is told no names.
     """
     ready = Hold.objects.ready().filter(copy=copy).select_related("reader").first()
     if ready is not None and ready.reader_id != reader.pk:
         message = _("This copy is on the hold shelf for %(reader)s until %(until)s.") % {
-            "reader": ready.reader,
+            "reader": _("another reader") if by == reader else ready.reader,
             "until": day(ready.pickup_until),
         }
         return [Block("held_for_others", message, is_overridable=True)]
@@ -203,6 +205,27 @@ def against_chosen_date(due: date | None, *, on: date, by: Reader | None) -> lis
     return []
 
 
+def against_own_date(
+    due: date | None, reader: Reader, rule: LoanPolicy, *, on: date, by: Reader | None
+) -> list[Block]:
+    """Return whether readers who serve themselves chose a later date than the rule gives."""
+    if due is None or not serves_self(reader, by, permission=LENDING_PERMISSION):
+        return []
+    try:
+        latest = policy.due_date(lent=on, loan_days=rule.loan_days, calendar=rules.calendar()).date
+    except policy.NeverOpenError as closed:
+        return [Block("never_open", str(closed))]
+    if due <= latest:
+        return []
+    message = _("The due date %(due)s is later than the rules allow: %(latest)s is the last.")
+    return [Block("due_after_policy", message % {"due": day(due), "latest": day(latest)})]
+
+
+def serves_self(reader: Reader, by: Reader | None, *, permission: str) -> bool:
+    """Tell whether readers do for themselves what staff with the permission do at the desk."""
+    return by is not None and by == reader and not by.has_perm(permission)
+
+
 def against_check_out(
     reader: Reader,
     copy: Copy,
@@ -217,10 +240,11 @@ def against_check_out(
         return [*about_copy, *against_reader(reader, on=on)]
     found = [
         *against_chosen_date(due, on=on, by=by),
+        *against_own_date(due, reader, rule, on=on, by=by),
         *against_reader(reader, on=on),
         *against_number_of_loans(reader, rule),
         *against_debt(reader, rule, on=on),
-        *against_holds(copy, reader),
+        *against_holds(copy, reader, by=by),
     ]
     return sorted(found, key=lambda block: block.is_overridable)
 

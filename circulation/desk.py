@@ -111,15 +111,19 @@ def check_in(
     on: date | None = None,
     by: Reader | None = None,
     today: date | None = None,
+    expected: Loan | None = None,
 ) -> CheckIn:
     """Take a copy back with the effective date `on` (a book drop's), which is `today` by default.
 
-    A copy that is not on loan is no error: the result says what it is. Raises CheckInRefusedError
-    for a date in the future or before the loan.
+    A copy that is not on loan is no error: the result says what it is. With `expected` that loan is
+    closed or none: a reader's own, unless it is lost. Raises CheckInRefusedError for that, and for
+    a date in the future or before the loan.
     """
     today = today or timezone.localdate()
     on = on or today
     copy, loan = locks.for_check_in(copy)
+    if expected is not None:
+        _refuse_unless_expected(expected, loan, by=by)
     if on > today:
         message = _("A return date in the future is not possible: %(date)s.") % {"date": day(on)}
         raise CheckInRefusedError([Block("return_in_future", message)])
@@ -212,6 +216,16 @@ def mark_lost(loan: Loan, *, by: Reader | None = None, on: date | None = None) -
     )
     _act(loan, DeskAct.Kind.MARK_LOST, by, {}, on)
     return charge
+
+
+def _refuse_unless_expected(expected: Loan, loan: Loan | None, *, by: Reader | None) -> None:
+    if loan is None or loan.pk != expected.pk:
+        message = _("This loan is over: the copy was returned.")
+        raise CheckInRefusedError([Block("already_returned", message)])
+    permission = blocks.TAKING_BACK_PERMISSION
+    if loan.lost_date and blocks.serves_self(loan.reader, by, permission=permission):
+        message = _("This copy was marked lost on %(date)s. Bring it to the desk.")
+        raise CheckInRefusedError([Block("loan_lost", message % {"date": day(loan.lost_date)})])
 
 
 def _lock_open(loan: Loan) -> Loan:

@@ -20,18 +20,20 @@ def quote(
     *,
     on: date,
     calendar: policy.Calendar | None = None,
-    is_fined_before: bool = True,
+    fined_before: Decimal | None = None,
 ) -> policy.Fine:
     """Return the fine for the loan's present due date if it came back on `on`.
 
     The cap is for all the fines of one loan together, so earlier ones are taken off it; they are
-    not looked for where it is known that there are none.
+    looked for where the caller does not know them.
     """
     if on <= loan.expected_return_date:
         return policy.not_late()
     cap = loan.fine_cap
-    if cap is not None and loan.renewals and is_fined_before:
-        cap = max(cap - charges.fined_for_other_due_dates(loan), charges.ZERO)
+    if cap is not None and loan.renewals:
+        if fined_before is None:
+            fined_before = charges.fined_for_other_due_dates([loan])[loan.pk]
+        cap = max(cap - fined_before, charges.ZERO)
     return policy.fine(
         due=loan.expected_return_date,
         returned=on,
@@ -43,11 +45,10 @@ def quote(
 def so_far(loans: Sequence[Loan], *, on: date) -> dict[int, Decimal]:
     """Return the sums that `quote` has for many loans, by their numbers, in few queries."""
     calendar = rules.calendar()
-    fined = Charge.objects.filter(kind=ChargeKind.FINE, loan__in=loans)
-    earlier = fined.exclude(due_date=F("loan__expected_return_date"))
-    before = set(earlier.values_list("loan", flat=True))
+    renewed = [loan for loan in loans if loan.renewals and loan.fine_cap is not None]
+    before = charges.fined_for_other_due_dates(renewed) if renewed else {}
     return {
-        loan.pk: quote(loan, on=on, calendar=calendar, is_fined_before=loan.pk in before).amount
+        loan.pk: quote(loan, on=on, calendar=calendar, fined_before=before.get(loan.pk)).amount
         for loan in loans
     }
 

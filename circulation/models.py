@@ -11,6 +11,8 @@ from simple_history.models import HistoricalRecords
 
 from catalog.models import Book, Copy
 from circulation.acts import DeskAct, Override
+from circulation.identities import ExternalIdentity
+from circulation.keys import IntegrationKey
 from circulation.readers import Reader, ReaderCategory
 from circulation.rules import ClosedDay, ClosedWeekday, LoanPolicy, Weekday
 
@@ -18,7 +20,9 @@ __all__ = [
     "ClosedDay",
     "ClosedWeekday",
     "DeskAct",
+    "ExternalIdentity",
     "Hold",
+    "IntegrationKey",
     "Loan",
     "LoanPolicy",
     "Override",
@@ -75,6 +79,13 @@ class Loan(models.Model):
     )
     lost_fee = models.DecimalField(_("charge if lost"), max_digits=8, decimal_places=2, default=0)
     notification_sent = models.BooleanField(_("overdue notice sent"), default=False)
+    told_due_date = models.DateField(
+        _("told that it is due"),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("The due date that another program has reminded the reader of."),
+    )
     lent_by = models.ForeignKey(
         Reader, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("lent by")
     )
@@ -115,6 +126,7 @@ class Loan(models.Model):
             ("mark_lost", _("Can mark lost and found")),
             ("lend_for_today", _("Can lend for the same day")),
             ("override_block", _("Can override a block, with a reason")),
+            ("mark_notified", _("Can say that a notice was sent")),
             ("import_loan", _("Can import loans")),
             ("export_loan", _("Can export loans")),
         )
@@ -129,6 +141,11 @@ class Loan(models.Model):
                 fields=("reader",),
                 condition=Q(actual_return_date__isnull=True),
                 name="loan_unreturned_by_reader",
+            ),
+            models.Index(
+                fields=("reader", "borrow_date", "id"),
+                condition=Q(undone_at__isnull=True),
+                name="loan_of_reader_by_date",
             ),
         )
         constraints = (

@@ -92,23 +92,18 @@ def hold_over(hold: Hold, reason: str) -> None:
     outbox.cancel(hold, OF_A_READY_HOLD, reason=reason)
 
 
-def record_due_soon(*, on: date) -> int:
-    """Record that loans are due within two days; each due date is told once."""
+def is_due_soon(*, on: date) -> Q:
+    """Select loans due within two days of which no other program has told the reader."""
     soon = Q(expected_return_date__range=(on, on + timedelta(days=DUE_SOON_DAYS)))
     # Who borrows for a day or two knows it.
     long_enough = Q(expected_return_date__gt=F("borrow_date") + timedelta(days=DUE_SOON_DAYS))
+    return soon & long_enough & ~Q(told_due_date=F("expected_return_date"))
+
+
+def record_due_soon(*, on: date) -> int:
+    """Record that loans are due within two days; each due date is told once."""
     return _record_in_chunks(
-        soon & long_enough,
-        lambda loans: outbox.record_all(
-            Occurrence(
-                EventKind.LOAN_DUE_SOON,
-                loan,
-                loan.reader,
-                once=str(loan.expected_return_date),
-                data=_about(loan),
-            )
-            for loan in loans
-        ),
+        is_due_soon(on=on), lambda loans: outbox.record_all(due_soon(loan) for loan in loans)
     )
 
 
@@ -125,9 +120,7 @@ def record_overdue(*, on: date) -> int:
 
 def _record_overdue(loans: Sequence[Loan], *, on: date) -> None:
     elsewhere, sums = _told_elsewhere(loans), fines.so_far(loans, on=on)
-    found = [
-        _overdue(loan, on=on, fine=sums[loan.pk]) for loan in loans if loan.pk not in elsewhere
-    ]
+    found = [overdue(loan, on=on, fine=sums[loan.pk]) for loan in loans if loan.pk not in elsewhere]
     outbox.supersede(found, OF_AN_OPEN_LOAN, reason=_("A later reminder took its place."))
     outbox.record_all(found)
 
@@ -153,9 +146,9 @@ def record_expiring_holds(*, on: date) -> int:
     return len(found)
 
 
-def told_elsewhere(loan: Loan) -> None:
-    """Keep back our overdue notice: another program has told the reader of this due date."""
-    over(loan, _("Another program has told the reader."))
+def told_elsewhere(loan: Loan, kinds: Collection[EventKind] = OF_AN_OPEN_LOAN) -> None:
+    """Keep back our notices: another program has told the reader of this due date."""
+    outbox.cancel(loan, kinds, reason=_("Another program has told the reader."))
 
 
 def note_accepted(*, back: timedelta = LOOKED_BACK, at: datetime | None = None) -> int:
@@ -206,7 +199,18 @@ def _told_elsewhere(loans: Sequence[Loan]) -> set[int]:
     }
 
 
-def _overdue(loan: Loan, *, on: date, fine: Decimal) -> Occurrence:
+def due_soon(loan: Loan) -> Occurrence:
+    return Occurrence(
+        EventKind.LOAN_DUE_SOON,
+        loan,
+        loan.reader,
+        once=str(loan.expected_return_date),
+        data=_about(loan),
+    )
+
+
+def overdue(loan: Loan, *, on: date, fine: Decimal) -> Occurrence:
+    """Return the notice of the last step that an overdue loan has reached."""
     days = (on - loan.expected_return_date).days
     step = max(step for step in OVERDUE_STEPS if step <= days)
     return Occurrence(

@@ -98,6 +98,15 @@ class Reader(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(
         _("active"), default=True, help_text=_("Switch off instead of deleting a reader.")
     )
+    is_email_verified = models.BooleanField(
+        _("email confirmed"),
+        default=True,
+        db_default=True,
+        help_text=_(
+            "Off while a reader who registered online has followed no link in our email. Addresses "
+            "that the library writes down count as confirmed."
+        ),
+    )
     search_name = models.CharField(max_length=310, editable=False, default="")
     date_joined = models.DateTimeField(_("joined"), db_default=Now(), editable=False)
     import_run = models.ForeignKey(

@@ -3,10 +3,12 @@
 from datetime import date
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
+from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
 from alerts import tasks as alerts
-from circulation import fines, holds, notices
+from circulation import account_mail, fines, holds, notices
 
 
 def expire_holds(on: date | None = None) -> str:
@@ -53,3 +55,18 @@ def deliver_alerts(on: date | None = None) -> str:
     said = alerts.deliver(stay=alerts.WORTH_STAYING)
     notices.note_accepted()
     return said
+
+
+def send_account_mail(kind: str, email: str) -> str:
+    """Mail a letter about an account. Raises what the mail server refuses with."""
+    return _("Sent.") if account_mail.send(kind, email) else _("Nothing to send.")
+
+
+def forget_tokens(on: date | None = None) -> str:
+    """Delete the refresh tokens that are too old to be used, whatever the day."""
+    now = timezone.now()
+    BlacklistedToken.objects.filter(token__expires_at__lte=now).delete()
+    count, _by_kind = OutstandingToken.objects.filter(expires_at__lte=now).delete()
+    return ngettext("%(count)d token forgotten.", "%(count)d tokens forgotten.", count) % {
+        "count": count
+    }

@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 import billing.api
 import catalog.api
 import circulation.api
+from config.rest.schema_views import Redoc, Schema, SwaggerUI
 
 Route = tuple[str, type[APIView], str]
 
@@ -18,6 +19,9 @@ ROUTES: tuple[Route, ...] = (
     *catalog.api.ROUTES,
     *circulation.api.ROUTES,
     *billing.api.ROUTES,
+    ("schema", Schema, "schema"),
+    ("schema/swagger-ui", SwaggerUI, "swagger-ui"),
+    ("schema/redoc", Redoc, "redoc"),
 )
 # The largest document of the mission has these in a folder of their own.
 IN_THE_LIBRARY = ("books", "borrowings", "payments")
@@ -47,5 +51,6 @@ app_name = "api"
 urlpatterns = [
     *_addresses(ROUTES),
     path("library/", include((list(_addresses(_library)), "library"))),
+    path("", Nowhere.as_view()),
     path("<path:address>", Nowhere.as_view()),
 ]

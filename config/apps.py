@@ -5,6 +5,7 @@ from typing import Any
 from django.apps import AppConfig
 from django.apps import apps as installed_apps
 from django.apps.registry import Apps
+from django.core import checks
 from django.db import connections
 from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
@@ -17,6 +18,15 @@ class CarrelConfig(AppConfig):
     verbose_name = _("Carrel")
 
     def ready(self) -> None:
+        from simple_history.signals import pre_create_historical_record
+
+        from config.checks import check_accounts
+        from config.oidc.checks import check_provider
+        from config.rest.keys import name_the_key
+
+        checks.register(check_accounts)
+        checks.register(check_provider)
+        pre_create_historical_record.connect(name_the_key)
         # The signal is sent once for each app that has models, in the order they are installed in.
         last = installed_apps.get_app_config("circulation")
         post_migrate.connect(after_migrate, sender=last, dispatch_uid="carrel")

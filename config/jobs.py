@@ -73,6 +73,12 @@ JOBS = (
         does=gettext_lazy("indexes what a killed import left, and deletes abandoned uploads"),
     ),
     Job(
+        "forget_tokens",
+        circulation.forget_tokens,
+        at=time(1, 10),
+        does=gettext_lazy("deletes sign-ins to the API that have run out"),
+    ),
+    Job(
         "notify_due_soon",
         circulation.notify_due_soon,
         at=time(8, 0),

@@ -37,6 +37,8 @@ HISTORIES = (
     "circulation.historicalclosedweekday",
     "circulation.historicalloan",
     "circulation.historicalhold",
+    "circulation.historicalintegrationkey",
+    "circulation.historicalexternalidentity",
     "billing.historicalcharge",
     "billing.historicaladjustment",
     "alerts.historicalchannel",
@@ -44,6 +46,8 @@ HISTORIES = (
     "billing.historicalallocation",
     "billing.historicalrefund",
 )
+# Ways in from outside, which superusers make and take away.
+WAYS_IN = ("circulation.integrationkey", "circulation.externalidentity")
 # Channels change; what happened, and whom it was told, does not.
 CHANNELS = "alerts.channel"
 TOLD = ("alerts.event", "alerts.delivery", "config.jobrun")
@@ -69,6 +73,7 @@ ROLES: dict[str, frozenset[str]] = {
         | DESK
         | PAYMENTS
         | {"circulation.lend_for_today", "circulation.override_block", "billing.waive_charge"}
+        | {"circulation.mark_notified"}
         | _may("view add change delete", CHANNELS)
         | _may("view", *TOLD)
         | {"alerts.replay_delivery", "config.run_job"}
@@ -92,6 +97,7 @@ ROLES: dict[str, frozenset[str]] = {
         *MONEY,
         *HISTORIES,
         *TOLD,
+        *WAYS_IN,
         CHANNELS,
         "circulation.reader",
         "circulation.hold",

@@ -4,7 +4,9 @@
 SQLite, with the database as job queue.
 """
 
+import hmac
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +73,10 @@ INSTALLED_APPS = [
     "import_export",
     "simple_history",
     "django_q",
+    "axes",
+    "corsheaders",
     "rest_framework",
+    "rest_framework_simplejwt.token_blacklist",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "alerts.apps.AlertsConfig",
@@ -82,6 +87,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -91,6 +97,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 # A library's own texts of notices come before ours.
@@ -168,6 +175,13 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
+# Sign-in through an OpenID Connect provider: of callers of the API, and of staff to the admin.
+OIDC_ISSUER = env.str("OIDC_ISSUER", default="")
+OIDC_HOSTS = env.list("OIDC_HOSTS", default=[])
+OIDC_AUDIENCE = env.str("OIDC_AUDIENCE", default="")
+OIDC_CREATE_READERS = env.bool("OIDC_CREATE_READERS", default=False)
+OIDC_CLIENT_ID = env.str("OIDC_CLIENT_ID", default="")
+OIDC_CLIENT_SECRET = env.str("OIDC_CLIENT_SECRET", default="")
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 
@@ -240,17 +254,87 @@ STAFF_ALERTS_NAME_READERS = env.bool("STAFF_ALERTS_NAME_READERS", default=False)
 
 READER_SELF_SERVICE = frozenset(env.list("READER_SELF_SERVICE", default=[]))
 REST_FRAMEWORK: dict[str, Any] = {
-    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    # Each leaves tokens of other kinds to those after it; the last one answers for the rest.
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "config.rest.keys.IntegrationKeys",
+        "config.rest.oidc.ProviderTokens",
+        "rest_framework_simplejwt.authentication.JWTAuthentication",
+    ],
     "DEFAULT_PERMISSION_CLASSES": ["config.rest.access.AccessTable"],
+    "DEFAULT_THROTTLE_CLASSES": ["config.rest.throttles.ByAddress"],
+    # Of one address, behind which may be a whole school.
+    "DEFAULT_THROTTLE_RATES": {
+        "register": "60/hour",
+        "token": "60/min",
+        "refresh": "120/min",
+        "verify": "120/min",
+        "password": "20/hour",
+        "reset": "20/hour",
+        "reset_confirm": "60/hour",
+    },
     "DEFAULT_PAGINATION_CLASS": "config.rest.paging.Pages",
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["config.rest.formats.JSONBody"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "config.rest.formats.OnlyJSON",
     "DEFAULT_METADATA_CLASS": None,
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "config.rest.schema.Described",
     "EXCEPTION_HANDLER": "config.rest.problems.answer",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+
+# false: its description, Swagger UI and Redoc are not there.
+API_SCHEMA_PUBLIC = env.bool("API_SCHEMA_PUBLIC", default=True)
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "TITLE": "Carrel",
+    "DESCRIPTION": (
+        "The REST API of a lending library: its catalogue, what readers borrow, wait for and pay. "
+        "Sign in at `users/token/` and send the access token as `Authorization: Bearer`; other "
+        "systems send an integration key likewise. Every address answers without its trailing "
+        "slash, too. Errors are problem details (RFC 9457)."
+    ),
+    "VERSION": "1.0.0",
+    "SCHEMA_PATH_PREFIX": "/api/",
+    "TAGS": [
+        {"name": "users", "description": "Accounts, signing in, and one's own profile."},
+        {"name": "books", "description": "The catalogue, and how many copies are available."},
+        {"name": "borrowings", "description": "What is and was lent, and to whom."},
+        {"name": "holds", "description": "Who waits for a book."},
+        {"name": "payments", "description": "What was paid, or waits to be."},
+        {"name": "loans", "description": "For systems that send the library's notices."},
+    ],
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_SUFFIX": "",
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "ENUM_NAME_OVERRIDES": {
+        "AllocationState": "billing.settlements.AllocationState",
+        "ChargeKind": "billing.models.ChargeKind",
+        "CopyStatus": "catalog.models.CopyStatus",
+        "Cover": "catalog.models.Cover",
+        "HoldStatus": "circulation.models.HoldStatus",
+        "PaymentStatus": "billing.settlements.PaymentStatus",
+    },
+    "PREPROCESSING_HOOKS": ["config.rest.schema.only_canonical"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "config.rest.schema_pages.with_payment_pages",
+    ],
+    "APPEND_COMPONENTS": {
+        "securitySchemes": {
+            "bearer": {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "An access token from `users/token/`, or an integration key.",
+            }
+        }
+    },
+    # There is a test for it; nobody who deploys has to wait for it.
+    "ENABLE_DJANGO_DEPLOY_CHECK": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    # Else it sends the address of the schema to another host, to have it validated.
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None},
 }
 
 PAYMENT_GATEWAYS = env.list(
@@ -283,7 +367,56 @@ LOGGING = {
         # They log addresses, and Telegram's has the bot's token in it.
         "urllib3": {"level": "ERROR"},
         "apprise": {"level": "CRITICAL"},
+        # It tells of each failure twice.
+        "axes": {"level": "WARNING"},
     },
 }
+
+SELF_REGISTRATION = env.bool("SELF_REGISTRATION", default=True)
+EMAIL_VERIFICATION = env.bool("EMAIL_VERIFICATION", default=False)
+TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])
+CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
+CORS_URLS_REGEX = r"^/api/"
+CORS_EXPOSE_HEADERS = ["ETag", "Retry-After", "WWW-Authenticate"]
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "circulation.sign_in.ReaderBackend",
+]
+if OIDC_ISSUER and OIDC_CLIENT_ID and OIDC_CLIENT_SECRET:
+    AUTHENTICATION_BACKENDS.append("config.oidc.sign_in.ProviderBackend")
+PASSWORD_RESET_TIMEOUT = 24 * 60 * 60
+try:
+    JWT_ACCESS_MINUTES = env.int("JWT_ACCESS_MINUTES", default=15)
+    JWT_REFRESH_DAYS = env.int("JWT_REFRESH_DAYS", default=7)
+    LOCKOUT_MINUTES = env.int("LOCKOUT_MINUTES", default=15)
+    AXES_COOLOFF_TIME = timedelta(minutes=LOCKOUT_MINUTES)
+    SIMPLE_JWT: dict[str, Any] = {
+        "ACCESS_TOKEN_LIFETIME": timedelta(minutes=JWT_ACCESS_MINUTES),
+        "REFRESH_TOKEN_LIFETIME": timedelta(days=JWT_REFRESH_DAYS),
+        "SIGNING_KEY": env.str("JWT_SIGNING_KEY", default="")
+        or hmac.new(SECRET_KEY.encode(), b"carrel.jwt", "sha256").hexdigest(),
+        "CHECK_REVOKE_TOKEN": True,
+    }
+except (ValueError, OverflowError) as wrong:
+    raise ImproperlyConfigured(
+        "JWT_ACCESS_MINUTES, JWT_REFRESH_DAYS and LOCKOUT_MINUTES have to be whole numbers "
+        f"that make sense: {wrong}."
+    ) from wrong
+
+AXES_FAILURE_LIMIT = 5
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+# Who tries again and again waits as long as was said, and no longer.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_USERNAME_FORM_FIELD = "username"
+AXES_USERNAME_CALLABLE = "circulation.sign_in.account"
+AXES_WHITELIST_CALLABLE = "circulation.sign_in.names_nobody"
+AXES_CLIENT_IP_CALLABLE = "config.addresses.client_address"
+AXES_LOCKOUT_CALLABLE = "config.lockout.answer"
+# People type passwords where the email belongs.
+AXES_SENSITIVE_PARAMETERS = ["username"]
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
 
 UNFOLD = unfold.SETTINGS

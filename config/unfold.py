@@ -161,7 +161,11 @@ SIDEBAR = [
     {
         "title": _("Settings"),
         "collapsible": True,
-        "items": [_list(_("Roles"), "admin_panel_settings", "auth.group")],
+        "items": [
+            _list(_("Roles"), "admin_panel_settings", "auth.group"),
+            _list(_("Integration keys"), "key", "circulation.integrationkey"),
+            _list(_("External sign-ins"), "passkey", "circulation.externalidentity"),
+        ],
     },
 ]
 

@@ -12,6 +12,8 @@ from tests import chromium, emulators, factories
 
 pytest_plugins = (
     "tests.alert_servers",
+    "tests.letters",
+    "tests.issuer",
     "tests.paying",
     "tests.payment_servers",
     "tests.paypal_fixtures",

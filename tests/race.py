@@ -26,7 +26,8 @@ from circulation import desk, fines, holds, locks
 from circulation import undo as undoing
 from circulation.models import DeskAct, Loan, Reader
 from circulation.refusals import RefusedError
-from tests import payment_acts
+from tests import account_acts, payment_acts
+from tests.api import client_for
 
 ROOT = Path(__file__).resolve().parent.parent
 TIMEOUT = 120
@@ -126,6 +127,11 @@ def undo(act: int, on: str) -> str:
     return "undone"
 
 
+def post(reader: int, address: str, sent: dict[str, Any]) -> str:
+    answer = client_for(Reader.objects.get(pk=reader)).post(address, sent)
+    return f"{answer.status_code} {answer.json().get('code', '')}".strip()
+
+
 ACTS: dict[str, Callable[..., str]] = {
     act.__name__: act
     for act in (
@@ -136,9 +142,11 @@ ACTS: dict[str, Callable[..., str]] = {
         check_out_unguarded,
         expire,
         place_hold,
+        post,
         renew,
         undo,
         waive,
+        *account_acts.ACTS,
         *payment_acts.ACTS,
         *payment_acts.TOGETHER,
         *payment_acts.KILLED,

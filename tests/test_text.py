@@ -71,4 +71,4 @@ def test_the_search_columns_hold_both_forms_of_an_isbn() -> None:
     book = Book(title="Łódź", author="Żeromski", isbn="9780804429573", call_number="PL-1")
     title, rest = search_columns(book)
     assert title == "lodz"
-    assert rest.split() == ["zeromski", "9780804429573", "080442957x", "pl", "1"]
+    assert rest.split() == ["zeromski", "|", "9780804429573", "080442957x", "pl", "1"]

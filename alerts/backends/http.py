@@ -1,4 +1,4 @@
-"""One POST to a far end, within a time and to an address that was checked."""
+"""One request to a far end, within a time and to an address that was checked."""
 
 import ssl
 from collections.abc import Callable, Mapping
@@ -52,8 +52,25 @@ def post(
 
     Raises TryLaterError where there is no answer, and what `check` raises.
     """
+    sent = {"Content-Type": "application/json", **headers}
+    return _ask("POST", url, body, headers=sent, limit=limit, check=check)
+
+
+def get(url: str, *, headers: Mapping[str, str], limit: wire.Limit) -> Answer:
+    """Ask an address that the site's own settings name; else as `post`."""
+    return _ask("GET", url, b"", headers=headers, limit=limit, check=wire.anywhere)
+
+
+def _ask(
+    method: str,
+    url: str,
+    body: bytes,
+    *,
+    headers: Mapping[str, str],
+    limit: wire.Limit,
+    check: Callable[[str], None],
+) -> Answer:
     sent = {
-        "Content-Type": "application/json",
         "User-Agent": "Carrel",
         "Accept-Encoding": "identity",
         "Connection": "close",
@@ -65,7 +82,8 @@ def post(
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         try:
-            response = session.post(
+            response = session.request(
+                method,
                 url,
                 data=body,
                 headers=sent,

@@ -13,7 +13,7 @@ from circulation.models import Reader
 
 RIGHTS = ("is_staff", "is_superuser", "groups")
 # Whoever writes these can sign in as that person, or keep that person from signing in.
-IDENTITY = ("email", "contact_email", "is_active")
+IDENTITY = ("email", "contact_email", "is_active", "is_email_verified")
 
 
 def may_touch_account(request: HttpRequest, reader: Any) -> bool:

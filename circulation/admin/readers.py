@@ -135,6 +135,7 @@ class ReaderAdmin(  # type: ignore[misc]
         {
             "fields": (
                 ("is_active", "password_link"),
+                "is_email_verified",
                 ("last_login", "date_joined"),
                 "import_run",
             )
@@ -142,7 +143,13 @@ class ReaderAdmin(  # type: ignore[misc]
     )
     account_of_another = (
         gettext_lazy("Account"),
-        {"fields": (("is_active", "password_state"), ("last_login", "date_joined"))},
+        {
+            "fields": (
+                ("is_active", "password_state"),
+                "is_email_verified",
+                ("last_login", "date_joined"),
+            )
+        },
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Reader]:

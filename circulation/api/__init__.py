@@ -2,4 +2,24 @@
 
 from rest_framework.views import APIView
 
-ROUTES: tuple[tuple[str, type[APIView], str], ...] = ()
+from circulation.api import (
+    account,
+    accounts,
+    books,
+    borrowings,
+    holds,
+    loans,
+    passwords,
+    tokens,
+)
+
+ROUTES: tuple[tuple[str, type[APIView], str], ...] = (
+    *tokens.ROUTES,
+    *accounts.ROUTES,
+    *passwords.ROUTES,
+    *books.ROUTES,
+    *account.ROUTES,
+    *borrowings.ROUTES,
+    *holds.ROUTES,
+    *loans.ROUTES,
+)

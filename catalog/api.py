@@ -1,5 +1,0 @@
-"""Books over the REST API."""
-
-from rest_framework.views import APIView
-
-ROUTES: tuple[tuple[str, type[APIView], str], ...] = ()

@@ -1,0 +1,21 @@
+"""The token of a request: `Authorization: Bearer ...`, whatever kind of token it is."""
+
+from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from rest_framework.request import Request
+
+CHALLENGE = "Bearer"
+
+
+class BearerAuthentication(BaseAuthentication):
+    """The base of those who know one kind of token and leave all others to those after them."""
+
+    def authenticate_header(self, request: Request) -> str:
+        return CHALLENGE
+
+
+def token_of(request: Request) -> str:
+    """Return the token, or "" where there is none."""
+    parts = get_authorization_header(request).split()
+    if len(parts) != 2 or parts[0].lower() != CHALLENGE.lower().encode():
+        return ""
+    return str(parts[1].decode("latin-1"))

@@ -12,6 +12,8 @@ from tests import chromium, emulators, factories
 
 pytest_plugins = (
     "tests.alert_servers",
+    "tests.brokers",
+    "tests.figures",
     "tests.paying",
     "tests.payment_servers",
     "tests.paypal_fixtures",

@@ -9,7 +9,7 @@ os.environ.update(
     CSRF_TRUSTED_ORIGINS="",
     CURRENCY="USD",
     DEBUG="false",
-    EMAIL_URL="",
+    EMAIL_URL=os.environ.get("CARREL_TEST_EMAIL_URL", ""),
     LANGUAGE_CODE="en",
     LIBRARY_NAME="Carrel",
     REDIS_URL=os.environ.get("CARREL_TEST_REDIS_URL", ""),

@@ -17,6 +17,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from alerts import backends, pace
+from alerts.channels import OWN_TROUBLE, gave_up
 from alerts.models import (
     Channel,
     ChannelAudience,
@@ -68,6 +69,13 @@ class Group:
         """Write that an attempt failed, and when the next is."""
         attempts = max(row.attempts for row in rows) + 1
         self._ours(rows).update(next_attempt_at=until, note=storable(note, 500), attempts=attempts)
+
+    def set_apart(self, rows: Sequence[Delivery]) -> None:
+        """Make of these rows a message of their own: the others go without them."""
+        number = new_message_id()
+        for row in rows:
+            row.message_id = number
+        self._ours(rows).update(message_id=number)
 
     @transaction.atomic
     def _skip_cancelled(self) -> int:
@@ -134,14 +142,14 @@ def soonest(*, at: datetime, within: timedelta) -> timedelta | None:
 def give_up_stale(*, at: datetime) -> int:
     """Give up what waited too long for its channel to be switched on, or for any worker at all."""
     pace.one_at_a_time("claims")
-    waiting = Delivery.objects.filter(status=DeliveryStatus.QUEUED)
     switched_off = Q(next_attempt_at__lt=at - SWITCHED_OFF_TOO_LONG, channel__is_active=False)
     forgotten = Q(next_attempt_at__lt=at - WAITED_TOO_LONG)
-    return waiting.filter(switched_off | forgotten).update(
-        status=DeliveryStatus.DEAD,
-        finished_at=at,
-        note=_("It waited too long: the channel was switched off, or no worker was running."),
-    )
+    stale = Delivery.objects.filter(switched_off | forgotten, status=DeliveryStatus.QUEUED)
+    why = _("It waited too long: the channel was switched off, or no worker was running.")
+    news = stale.exclude(kind__in=OWN_TROUBLE)
+    for channel in Channel.objects.filter(pk__in=news.values("channel")):
+        gave_up(channel, why)
+    return stale.update(status=DeliveryStatus.DEAD, finished_at=at, note=why)
 
 
 def _limits(channels: Collection[int]) -> dict[int, int]:

@@ -23,6 +23,7 @@ from alerts.backends.base import (
     BusyError,
     ChannelGoneError,
     DeliveryError,
+    Message,
     Receipt,
     TryLaterError,
 )
@@ -86,6 +87,14 @@ def why_not(delivery: Delivery) -> str | None:
     return None
 
 
+class UnwritableError(Exception):
+    """Of some of the rows of a message no text can be made."""
+
+    def __init__(self, rows: list[Delivery]) -> None:
+        self.rows = rows
+        super().__init__()
+
+
 class Route:
     """A channel with its backend and its settings, opened once for a batch."""
 
@@ -110,7 +119,7 @@ class Route:
         to = self.backend.address(self.config, rows[0].recipient)
         if not to:
             return _("No address is known for this.")
-        message = texts.message_for(rows)
+        message = _written(rows)
         wait = pace.slot(self.backend.pace(self.config), at=timezone.now())
         if wait > pace.WORTH_WAITING:
             return wait
@@ -166,6 +175,10 @@ class Batch:
             outcome = route.tell(rows)
         except (KeyboardInterrupt, TimeoutException):
             raise  # the worker itself is being stopped
+        except UnwritableError as problem:
+            group.set_apart(problem.rows)
+            others = [row for row in rows if row not in problem.rows]
+            return sum(self._tell(route, group, part) for part in (others, problem.rows))
         except BaseException as problem:  # a backend may even try to exit
             is_slow = time.monotonic() - began > SLOW
             return self._failed(group, rows, problem, is_slow=is_slow)
@@ -210,6 +223,25 @@ class Batch:
         """Leave alone what the far end counts by, such as a bot that several channels share."""
         route.rest(wait)
         pace.hold_back(route.backend.pace(route.config), wait)
+
+
+def _written(rows: list[Delivery]) -> Message:
+    """Raise UnwritableError where it is only some of the rows that raise."""
+    try:
+        return texts.message_for(rows)
+    except Exception:
+        wrong = [row for row in rows if not _is_writable(row)]
+        if not wrong or len(wrong) == len(rows):
+            raise
+        raise UnwritableError(wrong) from None
+
+
+def _is_writable(row: Delivery) -> bool:
+    try:
+        texts.message_for([row])
+    except Exception:
+        return False
+    return True
 
 
 @transaction.atomic

@@ -33,11 +33,18 @@ def fan_out(*, most: int = MOST_EVENTS, at: datetime | None = None) -> int:
 
 
 def _next_events(most: int) -> list[Event]:
-    """Lock those that no other worker holds; on SQLite the IMMEDIATE transaction is the lock."""
+    """Lock those that no other worker holds; on SQLite the IMMEDIATE transaction is the lock.
+
+    With them comes the rest for their readers, so that what falls together goes as one message.
+    """
     waiting = Event.objects.filter(fanned_out_at=None).select_related("reader").order_by("pk")
     if connection.features.has_select_for_update_skip_locked:
         waiting = waiting.select_for_update(skip_locked=True, no_key=True, of=("self",))
-    return list(waiting[:most])
+    events = list(waiting[:most])
+    if len(events) < most:
+        return events
+    readers = {event.reader_id for event in events} - {None}
+    return events + list(waiting.filter(pk__gt=events[-1].pk, reader__in=readers))
 
 
 def _deliveries(

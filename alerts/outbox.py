@@ -126,6 +126,7 @@ def _revive(states: Sequence[Event]) -> None:
         Delivery.objects.filter(event__in=events, status=DeliveryStatus.SKIPPED).update(
             status=DeliveryStatus.QUEUED,
             message_id=None,
+            attempts=0,
             next_attempt_at=timezone.now(),
             finished_at=None,
             note="",

@@ -8,8 +8,10 @@ from django.utils.translation import ngettext
 
 from alerts import claims, dispatch, pace
 
-SECONDS = 200
-"""Less than the queue's limit; what is left over is for the next run."""
+SECONDS = 120
+"""After that nothing more is claimed; what was takes its lease of 120 seconds at most, and the
+queue stops a task after 300. What is left over is for the next run.
+"""
 WORTH_STAYING = timedelta(seconds=7)
 """More than the first retry takes, and what a far end asks for between two messages."""
 

@@ -71,8 +71,7 @@ def assess(
         assessed_date=on,
     )
     _save(charge, by)
-    drafts.draft(charge, amount, opens=True)
-    _tell(charge)
+    _tell(charge, drafts.draft(charge, amount, opens=True))
     return charge
 
 
@@ -121,7 +120,7 @@ def assess_fine(
         credit.release_overpaid(charge, by=by)
         ledger.follow(charge, opens=is_final)
     if is_final:
-        _tell(charge)
+        _tell(charge, Payment.objects.filter(allocations__charge=charge).order_by("pk").first())
     return charge
 
 
@@ -205,16 +204,15 @@ def _adjust(
     return adjustment
 
 
-def _tell(charge: Charge) -> None:
+def _tell(charge: Charge, payment: Payment | None) -> None:
     """Tell the reader of a charge that does not change any more, with the link to pay it."""
-    waiting = Payment.objects.filter(allocations__charge=charge).order_by("pk").first()
     outbox.record(
         EventKind.CHARGE_OPENED,
         charge,
         reader=charge.reader,
         amount=str(charge.amount),
         description=charge.description,
-        pay_link=links.for_payment(waiting) if waiting else "",
+        pay_link=links.for_payment(payment) if payment else "",
     )
 
 

@@ -28,11 +28,12 @@ class NothingOwedError(Exception):
     """Nothing is owed on what was chosen."""
 
 
-def draft(charge: Charge, amount: Decimal, *, opens: bool) -> None:
+def draft(charge: Charge, amount: Decimal, *, opens: bool) -> Payment:
     """Make the payment that waits for a charge that none waits for yet."""
     payment = new_payment([charge], {charge.pk: amount}, state=AllocationState.OPEN)
     if opens:
         ask_for_session(payment)
+    return payment
 
 
 def uncovered() -> ChargeQuerySet:

@@ -12,8 +12,12 @@ if TYPE_CHECKING:
 
 
 @transaction.atomic
-def save(book: Book, *, by: "Reader | None", available: int | None = None) -> None:
+def save(
+    book: Book, *, by: "Reader | None", available: int | None = None, reason: str = ""
+) -> None:
     """Write a new book, or one that the caller has locked; `available` sets its free copies.
+
+    `reason` stands in the history of copies that are added, where no person does.
 
     Raises ValidationError by field, also for a number that another book took at the same moment,
     and InventoryRefusedError.
@@ -28,4 +32,4 @@ def save(book: Book, *, by: "Reader | None", available: int | None = None) -> No
         book.validate_constraints()
         raise
     if available is not None:
-        inventory.set_inventory(book, available, by=by)
+        inventory.set_inventory(book, available, by=by, reason=reason)

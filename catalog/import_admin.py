@@ -6,6 +6,7 @@ Its resources hold a whole file in memory and go row by row, so the work itself 
 """
 
 import gzip
+import logging
 from typing import Any
 
 from django.contrib import messages
@@ -31,6 +32,8 @@ from catalog.export_admin import ExportPages
 from catalog.import_forms import ConfirmForm, UploadForm
 from catalog.import_preview import Preview
 from catalog.uploads import Upload
+
+log = logging.getLogger(__name__)
 
 MOST_ROWS_AT_ONCE = 20_000
 MOST_WORKBOOK_BYTES_AT_ONCE = 1 << 20
@@ -136,8 +139,7 @@ class ImportExportPages(ExportPages, ImportExportMixin):
         if not later:
             job(upload.pk)
             return
-        path_of_job = f"{job.__module__}.{job.__name__}"
-        transaction.on_commit(lambda: async_task(path_of_job, upload.pk))
+        transaction.on_commit(lambda: _hand_over(job, upload))
 
     def _uploads(self, request: HttpRequest) -> Any:
         return Upload.objects.filter(kind=self.import_kind, by_id=request.user.pk)
@@ -197,6 +199,15 @@ def error_file(packed: bytes | memoryview | None) -> HttpResponse:
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": 'attachment; filename="errors.csv"'},
     )
+
+
+def _hand_over(job: Any, upload: Upload) -> None:
+    """Give the work to a worker, or say on the upload that nobody does it."""
+    try:
+        async_task(f"{job.__module__}.{job.__name__}", upload.pk)
+    except Exception:  # whatever a broker that is away raises
+        log.exception("Upload %s could not be handed to a worker", upload.pk)
+        import_jobs.put_back(upload)
 
 
 def _is_large(file: "UploadedFile[Any]") -> bool:

@@ -55,6 +55,17 @@ def confirm(upload_id: int) -> None:
     uploads.discard_file(upload)
 
 
+def put_back(upload: Upload) -> None:
+    """Note that no worker was told of an upload: what was confirmed can be confirmed again."""
+    upload.refresh_from_db()
+    is_checked = upload.status == Upload.Status.CONFIRMED
+    _note(
+        upload,
+        status=Upload.Status.READY if is_checked else Upload.Status.FAILED,
+        message=_("The queue does not answer, so nothing was begun. Try again in a while."),
+    )
+
+
 def _run(upload: Upload, *, dry_run: bool) -> imports.Report | None:
     try:
         with uploads.opened(upload) as file:

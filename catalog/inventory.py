@@ -75,8 +75,10 @@ def _free(codes: Iterable[str]) -> list[str]:
 
 
 @transaction.atomic
-def add_copies(book: Book, count: int, *, by: "Reader | None", **fields: Any) -> list[Copy]:
-    """Add `count` available copies with barcodes of our own making.
+def add_copies(
+    book: Book, count: int, *, by: "Reader | None", reason: str = "", **fields: Any
+) -> list[Copy]:
+    """Add `count` available copies with barcodes of our own making; `reason` is for their history.
 
     Raises InventoryRefusedError for a count below 1 or beyond what anyone means.
     """
@@ -89,7 +91,9 @@ def add_copies(book: Book, count: int, *, by: "Reader | None", **fields: Any) ->
         Copy(book=book, barcode=barcode, has_generated_barcode=True, **fields)
         for barcode in make_barcodes(count)
     ]
-    created: list[Copy] = bulk_create_with_history(copies, Copy, default_user=by)
+    created: list[Copy] = bulk_create_with_history(
+        copies, Copy, default_user=by, default_change_reason=reason or None
+    )
     return created
 
 
@@ -111,7 +115,7 @@ def add_copy(book: Book, barcode: str, *, by: "Reader | None") -> Copy:
 
 
 @transaction.atomic
-def set_inventory(book: Book, available: int, *, by: "Reader | None") -> None:
+def set_inventory(book: Book, available: int, *, by: "Reader | None", reason: str = "") -> None:
     """Make exactly `available` copies free to lend: add some, or withdraw free ones.
 
     Of the free ones, those that were never lent and have a barcode of our own making go first.
@@ -122,7 +126,7 @@ def set_inventory(book: Book, available: int, *, by: "Reader | None") -> None:
     Book.objects.select_for_update(no_key=True).get(pk=book.pk)
     free = list(dispensable(book))
     if available > len(free):
-        add_copies(book, available - len(free), by=by)
+        add_copies(book, available - len(free), by=by, reason=reason)
     for copy in free[: max(len(free) - available, 0)]:
         set_status(copy, CopyStatus.WITHDRAWN, by=by)
 

@@ -304,6 +304,7 @@ class AuthorFollow(models.Model):
     class Meta:
         verbose_name = _("followed author")
         verbose_name_plural = _("followed authors")
+        default_permissions = ()  # readers alone follow and stop following
         ordering = ("author", "id")
         constraints = (
             models.UniqueConstraint(

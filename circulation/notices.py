@@ -1,9 +1,10 @@
 """Notices to readers: what the desk's acts record, and the nightly ones, due soon and overdue."""
 
-from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from django.db import transaction
@@ -14,7 +15,7 @@ from simple_history.utils import bulk_update_with_history
 
 from alerts import outbox
 from alerts.events import EventKind
-from alerts.models import ChannelAudience, Delivery, DeliveryStatus
+from alerts.models import ChannelAudience, Delivery, DeliveryStatus, Event
 from alerts.outbox import Occurrence
 from circulation import fines
 from circulation.models import DeskAct, Hold, Loan
@@ -102,9 +103,13 @@ def is_due_soon(*, on: date) -> Q:
 
 def record_due_soon(*, on: date) -> int:
     """Record that loans are due within two days; each due date is told once."""
-    return _record_in_chunks(
-        is_due_soon(on=on), lambda loans: outbox.record_all(due_soon(loan) for loan in loans)
-    )
+    return _record_in_chunks(is_due_soon(on=on), _record_due_soon)
+
+
+def _record_due_soon(loans: Sequence[Loan]) -> None:
+    """Where the job is run for a day that is past, a reader may know already that it is late."""
+    late = _steps_told(loans)
+    outbox.record_all(due_soon(loan) for loan in loans if loan.pk not in late)
 
 
 def record_overdue(*, on: date) -> int:
@@ -119,8 +124,14 @@ def record_overdue(*, on: date) -> int:
 
 
 def _record_overdue(loans: Sequence[Loan], *, on: date) -> None:
-    elsewhere, sums = _told_elsewhere(loans), fines.so_far(loans, on=on)
-    found = [overdue(loan, on=on, fine=sums[loan.pk]) for loan in loans if loan.pk not in elsewhere]
+    elsewhere, told = _told_elsewhere(loans), _steps_told(loans)
+    news = [
+        loan
+        for loan in loans
+        if loan.pk not in elsewhere and told.get(loan.pk, 0) < _step(loan, on=on)
+    ]
+    sums = fines.so_far(news, on=on)
+    found = [overdue(loan, on=on, fine=sums[loan.pk]) for loan in news]
     outbox.supersede(found, OF_AN_OPEN_LOAN, reason=_("A later reminder took its place."))
     outbox.record_all(found)
 
@@ -155,27 +166,25 @@ def note_accepted(*, back: timedelta = LOOKED_BACK, at: datetime | None = None) 
     """Mark the loans whose overdue notice for the present due date a far end has accepted."""
     since = (at or timezone.now()) - back
     accepted = _accepted(EventKind.LOAN_OVERDUE).filter(finished_at__gte=since)
-    told: dict[str, set[int]] = defaultdict(set)
-    for subject, due in accepted.values_list("event__subject", "event__data__due_date"):
-        told[due].add(int(subject.rpartition(":")[2]))
-    return sum(_mark_told(loans, due=due) for due, loans in told.items())
+    told = sorted(
+        (int(subject.rpartition(":")[2]), due)
+        for subject, due in accepted.values_list("event__subject", "event__data__due_date")
+    )
+    return sum(_mark_told(told[n : n + CHUNK]) for n in range(0, len(told), CHUNK))
 
 
-@transaction.atomic
-def _mark_told(loans: Collection[int], *, due: str) -> int:
-    untold = Loan.objects.open().filter(
-        pk__in=loans, expected_return_date=due, notification_sent=False
-    )
-    found = list(untold.select_for_update(no_key=True).order_by("pk"))
-    for loan in found:
-        loan.notification_sent = True
-    bulk_update_with_history(
-        found,
-        Loan,
-        ["notification_sent"],
-        batch_size=CHUNK,
-        default_change_reason=_("The overdue notice was accepted."),
-    )
+def _mark_told(told: Collection[tuple[int, str]]) -> int:
+    """Mark the loans of these numbers whose due dates are still these."""
+    untold = Loan.objects.open().filter(pk__in={pk for pk, _due in told}, notification_sent=False)
+    if not untold.exists():  # as for most of the wakes that a desk gives
+        return 0
+    with transaction.atomic():
+        locked = untold.select_for_update(no_key=True).order_by("pk")
+        found = [loan for loan in locked if (loan.pk, str(loan.expected_return_date)) in told]
+        for loan in found:
+            loan.notification_sent = True
+        reason = _("The overdue notice was accepted.")
+        bulk_update_with_history(found, Loan, ["notification_sent"], default_change_reason=reason)
     return len(found)
 
 
@@ -209,17 +218,36 @@ def due_soon(loan: Loan) -> Occurrence:
     )
 
 
+def _steps_told(loans: Sequence[Loan]) -> dict[int, int]:
+    """Return the step recorded for the present due dates of those that are known as late."""
+    steps = {
+        Occurrence(EventKind.LOAN_OVERDUE, loan, once=_once(loan, step)).key: (loan.pk, step)
+        for loan in loans
+        for step in OVERDUE_STEPS
+    }
+    recorded = Event.objects.filter(key__in=steps, cancelled_at=None)
+    return dict(steps[key] for key in recorded.values_list("key", flat=True))
+
+
 def overdue(loan: Loan, *, on: date, fine: Decimal) -> Occurrence:
     """Return the notice of the last step that an overdue loan has reached."""
     days = (on - loan.expected_return_date).days
-    step = max(step for step in OVERDUE_STEPS if step <= days)
     return Occurrence(
         EventKind.LOAN_OVERDUE,
         loan,
         loan.reader,
-        once=f"{loan.expected_return_date}:{step}",
+        once=_once(loan, _step(loan, on=on)),
         data={**_about(loan), "days_late": days, "fine": str(fine) if fine else ""},
     )
+
+
+def _step(loan: Loan, *, on: date) -> int:
+    days = (on - loan.expected_return_date).days
+    return max(step for step in OVERDUE_STEPS if step <= days)
+
+
+def _once(loan: Loan, step: int) -> str:
+    return f"{loan.expected_return_date}:{step}"
 
 
 def _record_in_chunks(condition: Q, record: Callable[[Sequence[Loan]], None]) -> int:
@@ -227,20 +255,31 @@ def _record_in_chunks(condition: Q, record: Callable[[Sequence[Loan]], None]) ->
 
     So no return or renewal comes between a look at a loan and the notice about it.
     """
-    loans = Loan.objects.open().filter(condition).select_related("reader", "copy__book")
-    count = last = 0
-    while True:
+    loans = Loan.objects.open().filter(condition)
+    count = 0
+    for numbers in _by_reader(loans):
         with transaction.atomic():
-            chunk = list(
-                loans.filter(pk__gt=last)
-                .select_for_update(no_key=True, of=("self",))
-                .order_by("pk")[:CHUNK]
-            )
-            if not chunk:
-                return count
+            held = loans.filter(pk__in=numbers).select_for_update(no_key=True, of=("self",))
+            chunk = list(held.select_related("reader", "copy__book").order_by("pk"))
             record(chunk)
         count += len(chunk)
-        last = chunk[-1].pk
+    return count
+
+
+def _by_reader(loans: QuerySet[Loan]) -> Iterator[list[int]]:
+    """Yield the numbers of loans in chunks, with those of one reader together.
+
+    A worker comes as soon as a chunk is recorded, and makes one message of what it finds.
+    """
+    chunk: list[int] = []
+    pairs = list(loans.order_by("reader", "pk").values_list("reader", "pk"))
+    for _reader, own in groupby(pairs, key=itemgetter(0)):
+        chunk += [pk for _reader, pk in own]
+        if len(chunk) >= CHUNK:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
 
 
 def _about(loan: Loan) -> dict[str, Any]:

@@ -17,6 +17,11 @@ from billing import tasks as billing
 from catalog import tasks as catalog
 from circulation import tasks as circulation
 from config import runs
+from config.models import JobRun
+
+LOST_AFTER = timedelta(minutes=30)
+"""The queue itself gives a task to another worker after 20 minutes, where it still has it."""
+MOST_TRIES = 3
 
 
 class UnknownJobError(LookupError):
@@ -51,6 +56,13 @@ class Job:
         local = timezone.localtime(after)
         today = datetime.combine(local.date(), self.at, tzinfo=local.tzinfo)
         return today if today > local else today + timedelta(days=1)
+
+
+def watch(on: date | None = None) -> str:
+    """Look after the runs of all jobs, whatever the day."""
+    said = runs.watch_jobs()
+    again = make_up(at=timezone.now())
+    return f"{said} " + _("Runs that were begun again: %(count)d.") % {"count": len(again)}
 
 
 JOBS = (
@@ -116,9 +128,9 @@ JOBS = (
     ),
     Job(
         "watch_jobs",
-        runs.watch_jobs,
+        watch,
         minutes=10,
-        does=gettext_lazy("tells staff of jobs and background tasks that failed"),
+        does=gettext_lazy("tells staff of what failed, and begins lost runs of daily jobs again"),
     ),
 )
 
@@ -139,6 +151,33 @@ def run(name: str, on: date | None = None) -> str:
 def run_soon(job: Job) -> None:
     """Hand a job to a worker when the transaction stands."""
     transaction.on_commit(lambda: async_task(runs.RUN, job.name, group=job.name))
+
+
+def make_up(*, at: datetime) -> list[str]:
+    """Hand over again the jobs of a day whose run was lost, killed or failed; return their names.
+
+    The queue may forget what it was given, and the next time it plans is tomorrow's.
+    """
+    again = [job for job in JOBS if job.at is not None and _is_to_be_made_up(job, at)]
+    for job in again:
+        run_soon(job)
+    return [job.name for job in again]
+
+
+def _is_to_be_made_up(job: Job, at: datetime) -> bool:
+    tomorrow = job.next_run(after=at)
+    ours = Schedule.objects.filter(name=job.name, func=runs.RUN).exclude(repeats=0)
+    if not ours.filter(next_run__gt=at, next_run__lte=tomorrow).exists():
+        return False
+    due, patient = tomorrow - timedelta(days=1), at - LOST_AFTER
+    last = JobRun.objects.filter(name=job.name).order_by("-pk").first()
+    if last is None:
+        return False
+    if last.started_at >= due:
+        tries = JobRun.objects.filter(name=job.name, started_at__gte=due).count()
+        return bool(last.error) and last.started_at < patient and tries < MOST_TRIES
+    # Only since there is a worker can something have been lost.
+    return JobRun.objects.filter(started_at__range=(due, patient)).exists()
 
 
 @transaction.atomic

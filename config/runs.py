@@ -50,7 +50,7 @@ def in_words(problem: BaseException) -> str:
     return _sayable(": ".join(filter(None, (type(problem).__name__, lines[0]))))
 
 
-def watch_jobs(on: date | None = None) -> str:
+def watch_jobs() -> str:
     """Note runs that were killed, tell staff of background tasks that failed, forget old runs."""
     now = timezone.now()
     killed = [

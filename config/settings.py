@@ -146,8 +146,9 @@ CACHES = {
     )
 }
 
-# A broker that does not answer must not hold up who lends a book.
-PATIENCE = "socket_connect_timeout=2&socket_timeout=10"
+# A broker that does not answer must not hold up who lends a book. Workers ask it for a second at a
+# time, so it has to be more than that.
+PATIENCE = "socket_connect_timeout=2&socket_timeout=3"
 # `retry` exceeds queue_limit x the longest task / workers + timeout, or a prefetched task would run
 # twice. The database as queue loses nothing when a worker is killed. Redis loses what that worker
 # held: nothing may be known to the queue alone, and what is waiting is looked for every minute.

@@ -14,6 +14,8 @@ pytest_plugins = (
     "tests.alert_servers",
     "tests.letters",
     "tests.issuer",
+    "tests.brokers",
+    "tests.figures",
     "tests.paying",
     "tests.payment_servers",
     "tests.paypal_fixtures",

@@ -10,7 +10,7 @@ os.environ.update(
     CSRF_TRUSTED_ORIGINS="",
     CURRENCY="USD",
     DEBUG="false",
-    EMAIL_URL="",
+    EMAIL_URL=os.environ.get("CARREL_TEST_EMAIL_URL", ""),
     EMAIL_VERIFICATION="false",
     JWT_ACCESS_MINUTES="15",
     JWT_REFRESH_DAYS="7",

@@ -454,6 +454,18 @@ def test_who_may_look_at_channels_may_not_touch_them() -> None:
     assert "only your own channels" in said(refused)
 
 
+def test_where_a_channel_led_before_is_told_only_to_those_who_may_change_it() -> None:
+    channel = make_channel()
+    librarian, auditor = signed_in(make_member("Librarian")), signed_in(make_member("Auditor"))
+    change(librarian, channel, **{setting("loft"): "Gdynia"})
+    history = page(channel, "history")
+    assert "Gdynia" in librarian.get(history).text
+    seen = auditor.get(history).text
+    assert "Settings" in seen
+    assert "Gdynia" not in seen
+    assert "Kraków" not in seen
+
+
 def test_a_librarian_gives_a_channel_to_another(ola: Reader) -> None:
     client = signed_in(make_member("Librarian"))
     add(client, owner=ola.pk)

@@ -15,7 +15,7 @@ from alerts.models import Channel, ChannelAudience, Delivery, DeliveryStatus, Ev
 from circulation.models import Loan, Reader
 from tests.factories import lend, make_copy, make_member, make_reader, make_staff
 from tests.office import act_on, act_on_page, as_superuser, page, said, signed_in
-from tests.test_admin_pages import EVIL, ODD_QUERIES, queries
+from tests.test_admin_pages import EVIL, assert_no_query_breaks, queries
 
 pytestmark = pytest.mark.django_db
 
@@ -95,9 +95,7 @@ def test_deliveries_are_found_by_status_kind_channel_message_and_card(channel: C
 def test_no_list_breaks_whatever_is_asked_of_it(model: type[Model], channel: Channel) -> None:
     make_delivery(channel)
     client = as_superuser()
-    for query in ODD_QUERIES:
-        response = client.get(f"{page(model, 'changelist')}?{query}", follow=True)
-        assert response.status_code in (200, 400), query
+    assert_no_query_breaks(client, model)
 
 
 def test_longer_lists_ask_no_more_queries(channel: Channel) -> None:

@@ -3,7 +3,9 @@
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.contrib import admin
+from django.contrib.contenttypes.models import ContentType
 from django.db import connection
 from django.db.models import Model
 from django.test import Client
@@ -101,10 +103,19 @@ def make_one_of_each(number: int = 1) -> None:
 
 
 def queries(client: Client, url: str) -> int:
-    client.get(url)  # fills what Django keeps in memory, such as its content types
+    ContentType.objects.get_for_models(*apps.get_models())  # Django keeps them in memory
     with CaptureQueriesContext(connection) as asked:
         assert client.get(url).status_code == 200, url
     return len(asked)
+
+
+def assert_no_query_breaks(client: Client, model: type[Model]) -> None:
+    """A list shows something, or leads to itself without what was asked, or says it is wrong."""
+    url = page(model, "changelist")
+    for query in ODD_QUERIES:
+        response = client.get(f"{url}?{query}")
+        assert response.status_code in (200, 302, 400), query
+        assert response.headers.get("Location", url) in (url, f"{url}?e=1"), query
 
 
 def addresses(model: type[Model]) -> list[str]:
@@ -155,13 +166,16 @@ def test_each_role_opens_what_the_sidebar_offers_it(role: str, db: None) -> None
         assert client.get(str(link)).status_code == 200, link
 
 
-@pytest.mark.parametrize("model", BUSY, ids=lambda model: model.__name__)
-def test_a_longer_list_asks_no_more_queries(model: type[Model], db: None) -> None:
+def test_longer_lists_ask_no_more_queries(db: None) -> None:
     client = as_superuser()
+
+    def asked() -> dict[str, int]:
+        urls = [page(model, "changelist") for model in BUSY]
+        return {url: queries(client, url) for url in (*urls, *(f"{each}?q=al" for each in urls))}
+
     make_one_of_each(2)
-    url = page(model, "changelist")
-    few = [queries(client, url), queries(client, url + "?q=al")]
-    for number in range(20):
+    few = asked()
+    for number in range(10):
         copy = make_copy(make_book(f"Alpha {number}"))
         reader = make_reader("Alfred")
         loan = lend(reader, copy, on=timezone.localdate())
@@ -174,7 +188,7 @@ def test_a_longer_list_asks_no_more_queries(model: type[Model], db: None) -> Non
         refunds.refund(paid, paid.money_to_pay, by=reader, reason="x")
         event = {"kind": "x", "event_id": f"x{number}", "payment": paid}
         PaymentEvent.objects.create(provider="STRIPE", **event)
-    assert [queries(client, url), queries(client, url + "?q=al")] == few
+    assert asked() == few
 
 
 def test_a_book_page_with_many_copies_loans_and_holds_asks_no_more_queries(db: None) -> None:
@@ -235,9 +249,7 @@ def test_a_script_in_a_title_is_inert_on_every_page(model: type[Model], db: None
 def test_no_list_breaks_whatever_is_asked_of_it(model: type[Model], db: None) -> None:
     make_one_of_each()
     client = as_superuser()
-    for query in ODD_QUERIES:
-        response = client.get(f"{page(model, 'changelist')}?{query}", follow=True)
-        assert response.status_code in (200, 400), query
+    assert_no_query_breaks(client, model)
 
 
 @pytest.mark.parametrize("term", ["", "lem", "%00", "x" * 5000, "a+" * 3000, "%27", "99999999999"])

@@ -3,6 +3,7 @@
 import socket
 
 import pytest
+from django.core.checks import run_checks
 from pytest_django import Settings
 from pytest_httpserver import HTTPServer
 
@@ -242,6 +243,27 @@ def test_an_address_that_is_silent_leaves_time_for_the_next(
     Webhook().send(make_message(), f"http://{HOOK_NAME}:{hook_server.port}/hook", {})
 
     assert len(hook_server.log) == 1
+
+
+@pytest.mark.parametrize(
+    ("networks", "said"),
+    [
+        ([], []),
+        (["10.1.0.0/16", " fd00::/8"], []),
+        (["10.1.0.7/16"], []),
+        (["10.1.0.0/16", "intranet"], ["intranet"]),
+        (["10.1.0.0/99"], ["10.1.0.0/99"]),
+    ],
+)
+def test_the_system_check_says_which_network_is_none(
+    networks: list[str], said: list[str], settings: Settings
+) -> None:
+    settings.ALERT_ALLOWED_NETWORKS = networks
+    found = [error for error in run_checks() if error.id == "alerts.E001"]
+    assert len(found) == len(said)
+    for error, network in zip(found, said, strict=True):
+        assert "ALERT_ALLOWED_NETWORKS is wrong" in error.msg
+        assert network in error.msg
 
 
 def test_networks_that_are_none_are_named(settings: Settings) -> None:

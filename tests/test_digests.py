@@ -167,3 +167,34 @@ def test_what_comes_later_is_a_message_of_its_own(anna: Reader, sink: type[Memor
     tasks.deliver()
     assert sizes() == [2, 1, 1]
     assert len({message.id for message in sink.sent}) == 3
+
+
+def test_a_reader_whose_things_are_handed_on_in_two_parts_gets_one_message(
+    anna: Reader, bartek: Reader, sink: type[Memory]
+) -> None:
+    make_channel()
+    book = make_book()
+    for number in range(4):
+        for reader in (anna, bartek):
+            once = f"{reader.pk}:{number}"
+            outbox.record(NEW, book, reader=reader, once=once, book_title=f"Volume {number}")
+    assert dispatch.fan_out(most=3) == 8
+    dispatch.send_due()
+    assert sizes() == [4, 4]
+
+
+def test_one_thing_that_cannot_be_written_is_left_out_of_the_message(
+    anna: Reader, sink: type[Memory]
+) -> None:
+    make_channel()
+    for title, due in (("Solaris", "2026-03-16"), ("Dune", "some day"), ("Ubik", "2026-03-16")):
+        data = {"book_title": title, "due_date": due}
+        outbox.record(EventKind.LOAN_CREATED, make_book(title), reader=anna, **data)
+    tasks.deliver()
+    (message,) = sink.sent
+    assert "Solaris" in message.text
+    assert "Ubik" in message.text
+    left = Delivery.objects.get(status=DeliveryStatus.QUEUED)
+    assert (left.event.data["book_title"], left.attempts) == ("Dune", 1)
+    assert left.message_id != message.id
+    assert Delivery.objects.filter(status=DeliveryStatus.SENT, message_id=message.id).count() == 2

@@ -221,6 +221,20 @@ def test_the_rest_of_a_digest_goes_when_one_thing_in_it_is_cancelled(
     assert sorted(Delivery.objects.values_list("status", flat=True)) == [SENT, SKIPPED]
 
 
+def test_what_comes_back_begins_its_attempts_anew(sink: type[Memory]) -> None:
+    make_channel()
+    book, reader = make_book(), make_reader()
+    outbox.record(EventKind.HOLD_READY, book, reader=reader)
+    sink.reacts = raising(TryLaterError("HTTP 500"), times=1)
+    tasks.deliver()
+    outbox.cancel(book, [EventKind.HOLD_READY], reason="It went elsewhere.")
+    make_due()
+    tasks.deliver()
+    assert (only().status, only().attempts) == (SKIPPED, 1)
+    outbox.record(EventKind.HOLD_READY, book, reader=reader)
+    assert (only().status, only().attempts) == (QUEUED, 0)
+
+
 def test_what_comes_back_between_claim_and_sending_is_sent(sink: type[Memory]) -> None:
     make_channel()
     book, reader = make_book(), make_reader()
@@ -553,6 +567,32 @@ def test_what_no_worker_sent_in_a_week_is_not_sent_weeks_later(sink: type[Memory
     with time_machine.travel(timezone.now() + timedelta(days=21)):
         tasks.deliver()
     assert (only().status, sink.sent) == (DEAD, [])
+
+
+def test_staff_hear_once_of_what_waited_too_long(sink: type[Memory]) -> None:
+    make_channel()
+    make_channel(STAFF, kinds=["DELIVERY_FAILED"])
+    waiting(times=3)
+    Delivery.objects.update(next_attempt_at=timezone.now() - timedelta(days=8))
+    tasks.deliver()
+    tasks.deliver()
+    (told,) = sink.sent
+    assert told.kind == "DELIVERY_FAILED"
+    assert "waited too long" in told.text
+
+
+def test_news_of_trouble_that_waited_too_long_makes_no_more_news(sink: type[Memory]) -> None:
+    make_channel(STAFF, kinds=["DELIVERY_FAILED"])
+    outbox.record(EventKind.DELIVERY_FAILED, make_book(), channel="Other", why="No.")
+    dispatch.fan_out()
+    Delivery.objects.update(next_attempt_at=timezone.now() - timedelta(days=8))
+    tasks.deliver()
+    assert (only().status, Event.objects.count()) == (DEAD, 1)
+
+
+def test_a_run_ends_well_before_the_queue_stops_it(settings: Settings) -> None:
+    longest = timedelta(seconds=tasks.SECONDS) + claims.LEASE
+    assert longest <= timedelta(seconds=settings.Q_CLUSTER["timeout"]) * 0.8
 
 
 def test_a_channel_that_is_switched_off_after_the_claim_sends_nothing(sink: type[Memory]) -> None:

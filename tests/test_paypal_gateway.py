@@ -488,6 +488,7 @@ def test_no_secret_is_in_a_message_or_in_the_log(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="urllib3")
     wait_briefly(monkeypatch)
     said: list[str] = []
     faults: list[Callable[[], None]] = [

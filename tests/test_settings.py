@@ -6,15 +6,19 @@ import sys
 from pathlib import Path
 
 import pytest
+from redis import Redis as Client
+
+from tests.brokers import Redis
 
 ROOT = Path(__file__).resolve().parent.parent
 STRONG = "q7" * 10 + "Zx-4_vB9" * 5
+SITE = {"SECRET_KEY": STRONG, "ALLOWED_HOSTS": "library.example", "DEBUG": "false"}
 
 
-def start(**environment: str) -> subprocess.CompletedProcess[str]:
-    """Run `manage.py check` as a site with this environment would."""
+def start(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `manage.py check`, or another command, as a site with this environment would."""
     return subprocess.run(
-        [sys.executable, "manage.py", "check"],
+        [sys.executable, "manage.py", *(words or ["check"])],
         cwd=ROOT,
         env={**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", **environment},
         capture_output=True,
@@ -37,20 +41,54 @@ def start(**environment: str) -> subprocess.CompletedProcess[str]:
 def test_weak_settings_refuse_to_start_in_a_sentence(
     environment: dict[str, str], said: str
 ) -> None:
-    site = {"SECRET_KEY": STRONG, "ALLOWED_HOSTS": "library.example", "DEBUG": "false"}
-    started = start(**{**site, **environment})
+    started = start(**{**SITE, **environment})
     assert started.returncode == 1
     assert said in started.stderr
     assert "Traceback" not in started.stderr
 
 
 def test_a_key_and_a_host_name_are_enough() -> None:
-    started = start(SECRET_KEY=STRONG, ALLOWED_HOSTS="library.example", DEBUG="false")
+    started = start(**SITE)
     assert started.returncode == 0, started.stderr
 
 
 @pytest.mark.parametrize("more", ["", "?protocol=3"])
-def test_a_site_starts_with_redis_as_its_queue(more: str) -> None:
-    site = {"SECRET_KEY": STRONG, "ALLOWED_HOSTS": "library.example", "DEBUG": "false"}
-    started = start(**site, REDIS_URL=f"redis://127.0.0.1:1/0{more}")
+def test_a_site_starts_with_a_redis_that_is_away_as_its_queue(more: str) -> None:
+    started = start(**SITE, REDIS_URL=f"redis://127.0.0.1:1/0{more}")
     assert started.returncode == 0, started.stderr
+
+
+WHERE = """
+from django.core.cache import caches
+from django_q.brokers import get_broker
+print(type(get_broker()).__module__, type(caches["default"]).__module__)
+"""
+
+
+@pytest.mark.parametrize(
+    ("url", "broker", "cache"),
+    [("", "orm", "db"), ("redis://127.0.0.1:1/0", "redis_broker", "redis")],
+)
+def test_queue_and_cache_are_tables_unless_there_is_a_redis(
+    url: str, broker: str, cache: str
+) -> None:
+    started = start("shell", "--no-imports", "-c", WHERE, **SITE, REDIS_URL=url)
+    modules = f"django_q.brokers.{broker} django.core.cache.backends.{cache}"
+    assert modules in started.stdout, started.stderr
+
+
+USE = """
+from django.core.cache import cache
+from django_q.tasks import async_task
+async_task("config.jobs.run", "expire_holds")
+cache.set("greeting", "hello")
+print(cache.get("greeting"))
+"""
+
+
+def test_a_site_with_redis_keeps_queue_and_cache_there(redis: Redis) -> None:
+    started = start("shell", "--no-imports", "-c", USE, **SITE, REDIS_URL=redis.url)
+    assert "hello" in started.stdout, started.stderr
+    with Client.from_url(redis.url) as kept:
+        assert kept.llen("django_q:carrel:q") == 1
+        assert kept.exists(":1:greeting")

@@ -7,6 +7,11 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from alerts.events import KINDS
+from config.demo import NOT_IN_A_DEMO
+from config.jobs import JOBS
+from config.roles import ROLES
+
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
@@ -47,3 +52,22 @@ def test_the_sample_environment_explains_every_variable_that_the_settings_read()
     sample = (ROOT / ".env.sample").read_text()
     explained = set(re.findall(r"^#?([A-Z_]+)=", sample, re.MULTILINE))
     assert explained == read - {"CARREL_DEMO"}
+
+
+def test_the_readme_names_every_job_as_it_is_scheduled() -> None:
+    readme = (ROOT / "README.md").read_text()
+    told = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+?) \|$", readme, re.MULTILINE)
+    assert told == [(job.name, job.rhythm, job.does) for job in JOBS]
+
+
+def test_the_readme_names_every_role_and_every_word_of_the_webhook() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert re.findall(r"^\| (\w+) \| (?:[a-z ]+[:,]|see)", readme, re.MULTILINE) == list(ROLES)
+    for about in KINDS.values():
+        assert f"`{about.notification_type}`" in readme
+
+
+def test_a_demo_takes_nothing_over_that_leads_to_somebody() -> None:
+    sample = (ROOT / ".env.sample").read_text()
+    outside = r"^#?((?:ALERT|CHANNEL|EMAIL|PAYMENT|PAYPAL|REDIS|STAFF_ALERTS|STRIPE|TELEGRAM)_\w+)="
+    assert set(re.findall(outside, sample, re.MULTILINE)) <= set(NOT_IN_A_DEMO)

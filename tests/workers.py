@@ -1,4 +1,4 @@
-"""Real workers on the database of a test, their far end on loopback, and a Redis of their own.
+"""Real workers on the database of a test, and their far end on loopback.
 
 `python -m tests.workers` is a cluster as `manage.py qcluster` runs it, but for times made short:
 those of retries, and of leases where it will be killed.
@@ -7,9 +7,7 @@ those of retries, and of leases where it will be killed.
 import contextlib
 import json
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -75,50 +73,25 @@ class FarEnd:
         self._thread.join()
 
 
-class Redis:
-    """A server that keeps nothing: what it held is gone when it is started again."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self._port = int(free.getsockname()[1])
-        self.start()
-
-    @property
-    def url(self) -> str:
-        return f"redis://127.0.0.1:{self._port}/0"
-
-    def start(self) -> None:
-        program = shutil.which("redis-server")
-        assert program
-        options = {"port": self._port, "bind": "127.0.0.1", "dir": self._folder, "save": ""}
-        given = [str(word) for name, value in options.items() for word in (f"--{name}", value)]
-        self._process = subprocess.Popen([program, *given], stdout=subprocess.DEVNULL)
-        wait_until(self._answers)
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def _answers(self) -> bool:
-        with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", self._port)).close()
-            return True
-        return False
-
-
 class Cluster:
     """Processes in a group of their own, so that all of them can be killed at once."""
 
     def __init__(
-        self, log: Path, *, redis: str = "", workers: int = 2, is_to_be_killed: bool = False
+        self,
+        log: Path,
+        *,
+        redis: str = "",
+        mail: str = "",
+        workers: int = 2,
+        is_to_be_killed: bool = False,
     ) -> None:
         environment = {
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "tests.settings",
             "DATABASE_URL": _database_url(),
             "CARREL_TEST_REDIS_URL": redis,
-            "ALERT_BACKENDS": "tests.sinks.Loopback",
+            "CARREL_TEST_EMAIL_URL": mail,
+            "ALERT_BACKENDS": "tests.sinks.Loopback,alerts.backends.email.Email",
             "WORKERS": str(workers),
             "IS_TO_BE_KILLED": str(int(is_to_be_killed)),
         }

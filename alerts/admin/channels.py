@@ -1,6 +1,6 @@
 """Channels: how each stands, setting one up, trying it out, switching it off and on."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.contrib import admin
@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.decorators import display
@@ -125,6 +126,19 @@ class ChannelAdmin(AuditedAdmin, DeletionAdmin):
     def response_post_save_add(self, request: HttpRequest, obj: Channel) -> HttpResponse:
         """Go to the new channel's page, where it can be tried out."""
         return HttpResponseRedirect(reverse("admin:alerts_channel_change", args=[obj.pk]))
+
+    def set_history_delta_changes(
+        self, request: HttpRequest, historical_records: Sequence[Any], *args: Any, **kwargs: Any
+    ) -> None:
+        """Say to who may not change channels that their settings changed, not to what."""
+        super().set_history_delta_changes(request, historical_records, *args, **kwargs)
+        if request.user.has_perm(ALL):
+            return
+        settings = capfirst(str(Channel._meta.get_field("config").verbose_name))
+        for record in historical_records:
+            for change in getattr(record, "history_delta_changes", []):
+                if change["field"] == settings:
+                    change.update(old="…", new="…")
 
     def delete_row(self, request: HttpRequest, row: Channel) -> None:
         if row.deliveries.exists():

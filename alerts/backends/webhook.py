@@ -48,8 +48,8 @@ class WebhookForm(forms.Form):
         required=False,
         max_length=2000,
         help_text=gettext_lazy(
-            "The https:// address that messages are posted to, shown to all who may see channels. "
-            "Empty: ALERT_WEBHOOK_URL of the environment."
+            "The https:// address that messages are posted to; only who may change channels sees "
+            "it. Empty: ALERT_WEBHOOK_URL of the environment."
         ),
     )
     token = SecretField(

@@ -19,6 +19,7 @@ from catalog.api.book_fields import BookInputSerializer, BookSerializer, Row, as
 from catalog.api.book_query import BookQuerySerializer, asked, select
 from catalog.models import Book
 
+LONGEST_REASON = 100
 FOR_COPIES = ("catalog.add_copy", "catalog.change_copy")
 
 
@@ -123,7 +124,10 @@ def write(book: Book, request: Request, *, is_partial: bool = False) -> None:
         raise PermissionDenied(_("You may not add or withdraw copies: leave out `inventory`."))
     for name, value in given.items():
         setattr(book, name, value)
-    books.save(book, by=person(request), available=available)
+    by = person(request)
+    # Rows made in bulk get their reason here; to all others config.rest.keys gives the same.
+    reason = "" if by else f"API: {request.user}"[:LONGEST_REASON]
+    books.save(book, by=by, available=available, reason=reason)
 
 
 def person(request: Request) -> Any:

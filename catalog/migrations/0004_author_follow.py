@@ -27,6 +27,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'followed author',
                 'verbose_name_plural': 'followed authors',
                 'ordering': ('author', 'id'),
+                'default_permissions': (),
                 'constraints': [models.UniqueConstraint(fields=('reader', 'folded'), name='follow_once_per_reader_and_author')],
             },
         ),

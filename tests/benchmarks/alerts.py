@@ -14,8 +14,9 @@ from alerts import dispatch, outbox
 from alerts.events import EventKind
 from alerts.models import Channel, ChannelAudience, Delivery, DeliveryStatus, Event
 from catalog.models import Book, Copy
-from circulation import desk, notices
+from circulation import desk, notices, tasks
 from circulation.models import Loan, Reader
+from tests.benchmarks import bare_queue
 
 READERS = 3_000
 LONGEST_RECORDING, LEAST_RATE, MOST_PER_REQUEST = 10.0, 200, 5.0
@@ -30,10 +31,13 @@ def measure(folder: Path, *, loans: int) -> None:
     readers = min(READERS, loans)
     _fill(loans=loans, readers=readers)
     print(f"{loans} overdue loans of {readers} readers, {connection.vendor}")
-    wall, cpu = _timed(lambda: notices.record_overdue(on=TODAY))
-    again, _cpu = _timed(lambda: notices.record_overdue(on=TODAY))
+    wall, cpu = _timed(lambda: tasks.notify_overdue(TODAY))
+    again, _cpu = _timed(lambda: tasks.notify_overdue(TODAY))
     goal = LONGEST_RECORDING * loans / 10_000
     print(f"  recorded in {wall:.2f} s ({cpu:.2f} s of CPU), goal {goal:.0f}; again {again:.2f} s")
+    print(
+        f"  bare database: {loans / bare_queue.seconds(loans):.0f} rows claimed and done a second"
+    )
     path = folder / "sink"
     for name, audience in (("readers", ChannelAudience.READERS), ("staff", ChannelAudience.STAFF)):
         channel = Channel.objects.create(
@@ -47,6 +51,8 @@ def measure(folder: Path, *, loans: int) -> None:
         wall, cpu = _timed(_fan_out)
         print(f"  {name}: handed on in {wall:.2f} s ({cpu:.2f} s of CPU)")
         _deliver(channel, path)
+        if audience is ChannelAudience.READERS:
+            _mark()
         Channel.objects.update(is_active=False)
     _request()
 
@@ -66,6 +72,13 @@ def _deliver(channel: Channel, path: Path) -> None:
         f"{messages / wall:.0f} messages, {sent / wall:.0f} deliveries a second by one worker "
         f"(goal {LEAST_RATE})"
     )
+
+
+def _mark() -> None:
+    wall, _cpu = _timed(notices.note_accepted)
+    again, _cpu = _timed(notices.note_accepted)
+    told = Loan.objects.filter(notification_sent=True).count()
+    print(f"    {told} loans marked as told in {wall:.2f} s; looked through again in {again:.2f} s")
 
 
 def _request(times: int = 200) -> None:

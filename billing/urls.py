@@ -14,6 +14,10 @@ def _addresses() -> Iterator[URLPattern]:
         ("api/payments/success", pages.success, "payment-success"),
         ("api/payments/cancel", pages.cancel, "payment-cancel"),
         ("api/payments/webhook/<slug:provider>", pages.webhook, "payment-webhook"),
+        # The largest document of the mission has them here, too.
+        ("api/library/payments/success", pages.success, "library-payment-success"),
+        ("api/library/payments/cancel", pages.cancel, "library-payment-cancel"),
+        ("api/library/payments/webhook/<slug:provider>", pages.webhook, "library-payment-webhook"),
     )
     for route, view, name in table:
         yield path(f"{route}/", view, name=name)

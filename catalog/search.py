@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import EmptyResultSet, ValidationError
 from django.db import connection
 from django.db.models import CharField, Q, QuerySet, TextField, Value
 from django.db.models.expressions import RawSQL
@@ -102,7 +102,10 @@ def _by_words(query: str, books: QuerySet[Book]) -> list[int]:
     if not expression:
         return []
     ranked = POSTGRESQL_RANKED if connection.vendor == "postgresql" else SQLITE_RANKED
-    narrowed, parameters = _narrowed(books)
+    try:
+        narrowed, parameters = _narrowed(books)
+    except EmptyResultSet:  # no book is what it is narrowed to
+        return []
     with connection.cursor() as cursor:
         cursor.execute(
             ranked.format(narrowed=narrowed),

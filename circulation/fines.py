@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 from django.db import transaction
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery
@@ -13,6 +14,14 @@ from circulation import policy, rules
 from circulation.models import Loan, Reader
 
 BATCH = 200
+# The fine of a loan's present due date as it was written down last.
+WITH_WRITTEN: Any = Loan.objects.annotate(
+    written=Subquery(
+        Charge.objects.filter(
+            kind=ChargeKind.FINE, loan=OuterRef("pk"), due_date=OuterRef("expected_return_date")
+        ).values("amount")
+    )
+)
 
 
 def quote(
@@ -75,13 +84,9 @@ def assess(
 
 def growth(reader: Reader, *, on: date) -> Decimal:
     """Return by how much the reader's fines have grown since the accrual job last ran."""
-    written = Charge.objects.filter(
-        kind=ChargeKind.FINE, loan=OuterRef("pk"), due_date=OuterRef("expected_return_date")
-    )
-    overdue = Loan.objects.overdue(on=on).filter(reader=reader)
     total = charges.ZERO
     calendar = None
-    for loan in overdue.annotate(written=Subquery(written.values("amount"))):
+    for loan in WITH_WRITTEN.overdue(on=on).filter(reader=reader):
         calendar = calendar or rules.calendar()
         fine = quote(loan, on=on, calendar=calendar)
         total += max(fine.amount - (loan.written or charges.ZERO), charges.ZERO)

@@ -259,7 +259,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "config.rest.keys.IntegrationKeys",
         "config.rest.oidc.ProviderTokens",
-        "rest_framework_simplejwt.authentication.JWTAuthentication",
+        "config.rest.bearer.AccessTokens",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["config.rest.access.AccessTable"],
     "DEFAULT_THROTTLE_CLASSES": ["config.rest.throttles.ByAddress"],

@@ -17,3 +17,6 @@ urlpatterns = [
     path("", include("alerts.urls")),
     path("api/", include("config.api")),
 ]
+handler400 = "config.rest.unhandled.bad_request"
+handler404 = "config.rest.unhandled.not_found"
+handler500 = "config.rest.unhandled.server_error"

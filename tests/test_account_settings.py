@@ -59,6 +59,7 @@ def test_a_key_that_signs_other_things_too_is_refused(settings: Settings) -> Non
     assert ids() == ["config.E003"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("environment", "said"),
     [

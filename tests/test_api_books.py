@@ -315,3 +315,15 @@ def test_staff_see_the_copies_of_a_book_and_readers_do_not() -> None:
     assert staff.get("/api/books/99999/copies/").status_code == 404
     assert client_for(make_reader()).get(f"/api/books/{book.pk}/copies/").status_code == 403
     assert client_for().get(f"/api/books/{book.pk}/copies/").status_code == 401
+
+
+def test_words_are_looked_for_among_no_books_where_the_author_has_no_letters() -> None:
+    make_copy(make_book())
+    answer = client_for().get("/api/books/", {"search": "solaris", "author": "\\"})
+    assert (answer.status_code, answer.json()["results"]) == (200, [])
+
+
+def test_an_empty_value_asks_for_nothing() -> None:
+    make_book()
+    query = dict.fromkeys(("search", "author", "cover", "language", "available", "ordering"), "")
+    assert client_for().get("/api/books/", query).json()["count"] == 1

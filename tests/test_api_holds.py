@@ -246,9 +246,9 @@ def test_a_page_asks_the_database_the_same_however_many_are_on_it(
     assistant: Reader, book: Book, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     client = client_for(assistant)
-    # The caller, his or her permissions (two), how many, the holds.
+    # The caller, his or her permissions (two), the holds.
     for count in (1, 6):
         while Hold.objects.count() < count:
             place(make_reader(), book)
-        with django_assert_num_queries(5):
+        with django_assert_num_queries(4):
             assert len(client.get("/api/holds").json()["results"]) == count

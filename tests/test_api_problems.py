@@ -19,13 +19,15 @@ from pytest_django import Settings
 from rest_framework import exceptions, serializers
 from rest_framework.test import APIClient
 from rest_framework.views import APIView
+from rest_framework_simplejwt.tokens import AccessToken
 
 from catalog.inventory import InventoryRefusedError
+from catalog.models import Book
 from circulation.refusals import Block, RefusedError
 from config.api import ROUTES
 from config.rest import access, problems
 from tests.api import client_for
-from tests.factories import make_staff
+from tests.factories import make_reader, make_staff
 
 pytestmark = pytest.mark.django_db
 
@@ -193,7 +195,10 @@ def test_no_query_string_breaks_an_answer(superuser: APIClient, route: str, quer
 
 @pytest.mark.parametrize(
     "path",
-    ["/api/", "/api/nothing", "/api/nothing/", "/api/books/1/2/3", "/api/library/", "/api//"],
+    [
+        *("/api/", "/api/nothing", "/api/nothing/", "/api/books/1/2/3", "/api/library/", "/api//"),
+        "/api/books/a%0Ab/",  # no route takes a line break
+    ],
 )
 @pytest.mark.parametrize("method", [*METHODS, "HEAD", "OPTIONS"])
 def test_an_unknown_address_is_a_problem(client: Client, path: str, method: str) -> None:
@@ -219,6 +224,7 @@ REFUSED = RefusedError([Block("reader_expired", "The card expired.", True), Bloc
     ("error", "status", "code"),
     [
         (Http404(), 404, "not_found"),
+        (Book.DoesNotExist("Gone between look-up and lock."), 404, "not_found"),
         (exceptions.NotFound("No page."), 404, "not_found"),
         (PermissionDenied(), 403, "permission_denied"),
         (exceptions.PermissionDenied(), 403, "permission_denied"),
@@ -315,3 +321,44 @@ def test_nested_errors_are_told_by_their_place(sent: Any, errors: dict[str, str]
         order.is_valid(raise_exception=True)
     found = data_of(refused.value)["errors"]
     assert {wrong["field"]: wrong["code"] for wrong in found} == errors
+
+
+def test_what_nobody_foresaw_is_a_problem_too_and_the_log_has_its_traceback(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def break_down(*_args: Any) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("catalog.api.books.read", break_down)
+    client = Client(raise_request_exception=False)
+    problem = told(client.get("/api/books/1/"))
+    assert (problem["status"], problem["code"]) == (500, "internal_error")
+    assert "a bug" not in str(problem)
+    assert "RuntimeError: a bug" in caplog.text
+
+
+def test_outside_the_api_an_unknown_address_is_a_page(client: Client) -> None:
+    answer = client.get("/nowhere/")
+    assert answer.status_code == 404
+    assert answer.headers["Content-Type"].startswith("text/html")
+
+
+@pytest.mark.parametrize("word", ["Bearer", "bearer", "BEARER"])
+def test_the_word_before_a_token_may_be_in_any_case(word: str) -> None:
+    token = AccessToken.for_user(make_reader())
+    answer = APIClient().get("/api/users/me/", headers={"Authorization": f"{word} {token}"})
+    assert answer.status_code == 200
+    refused = APIClient().get("/api/books/", headers={"Authorization": f"{word} x"})
+    assert refused.status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        *(("page=0", 400), ("page=-1", 400), ("page=x", 400), ("page=2", 404)),
+        *(("page_size=101", 200), ("page_size=0", 400), ("ordering=price", 400)),
+        (f"page={2**31}", 400),
+    ],
+)
+def test_a_page_that_there_cannot_be_is_refused(query: str, status: int) -> None:
+    assert APIClient().get(f"/api/books/?{query}").status_code == status

@@ -63,8 +63,8 @@ class BookQuerySerializer(serializers.Serializer):
 
 
 def asked(request: Request) -> dict[str, Any]:
-    """Return the parameters that were given, validated."""
-    given = request.query_params.dict()
+    """Return the parameters that were given, validated; an empty value asks for nothing."""
+    given = {name: value for name, value in request.query_params.items() if value}
     if not given.keys() - OF_PAGES:
         return {}
     query = BookQuerySerializer(data=given)

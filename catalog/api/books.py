@@ -15,7 +15,14 @@ from rest_framework.views import APIView
 
 from catalog import books, inventory
 from catalog.api import conditional
-from catalog.api.book_fields import BookInputSerializer, BookSerializer, Row, as_sent, columns
+from catalog.api.book_fields import (
+    BookInputSerializer,
+    BookSerializer,
+    Row,
+    as_sent,
+    columns,
+    listed,
+)
 from catalog.api.book_query import BookQuerySerializer, asked, select
 from catalog.models import Book
 
@@ -34,7 +41,7 @@ class BookList(GenericAPIView):
     )
     def get(self, request: Request) -> HttpResponse:
         """List the catalogue, or what is searched for in it."""
-        found = self.paginate_queryset(columns(select(asked(request))))
+        found = self.paginate_queryset(listed(select(asked(request))))
         page = self.get_paginated_response([as_sent(row) for row in found])
         return conditional.answer(request, page.data)
 

@@ -19,6 +19,7 @@ COLUMNS = (
     *("adjustments__pk", "adjustments__amount"),
     *(f"allocations__{name}" for name in ("pk", "payment", "state", "amount", "refunded")),
 )
+CHARGES: Any = Charge.objects.order_by().values_list(*COLUMNS)
 
 
 @dataclass
@@ -60,8 +61,8 @@ def _assessed(accounts: dict[int, Account]) -> None:
     makes instead take twice the time.
     """
     seen: set[tuple[str, int | None]] = {("adjustment", None), ("allocation", None)}
-    charges: Any = Charge.objects.filter(loan__in=accounts).order_by()
-    for charge, loan, kind, missed, amount, less, off, *part in charges.values_list(*COLUMNS):
+    charges = CHARGES.filter(loan__in=accounts)
+    for charge, loan, kind, missed, amount, less, off, *part in charges:
         account = accounts[loan]
         if _is_new(seen, "charge", charge):
             account.add(kind, amount)

@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from billing.api import MoneyField
+from catalog.api.listed import Listed
 from catalog.models import Book, Copy
 from circulation import desk
 from circulation.api import borrowing_rows as rows
@@ -56,7 +57,7 @@ class OverrideSerializer(serializers.Serializer):
     """The reasons against that staff have seen and set aside, and why."""
 
     codes = serializers.ListField(
-        child=serializers.CharField(max_length=30), allow_empty=False, max_length=20
+        child=serializers.CharField(max_length=30), min_length=1, max_length=20
     )
     reason = serializers.CharField(max_length=300)
 
@@ -134,7 +135,7 @@ class BorrowingList(GenericAPIView):
     )
     def get(self, request: Request) -> Response:
         """List borrowings, the newest first: one's own, or all for staff."""
-        found = self.paginate_queryset(rows.listed(_select(request)))
+        found = self.paginate_queryset(_select(request))
         return self.get_paginated_response(rows.as_sent(found, on=timezone.localdate()))
 
     @extend_schema(
@@ -211,39 +212,42 @@ class BorrowingRenewal(APIView):
         return Response(_told(loan))
 
 
-def _select(request: Request) -> LoanQuerySet:
-    query = asked(BorrowingQuerySerializer, request)
-    found = _seen(request, permission=VIEW)
+def _select(request: Request) -> Listed:
+    query = asked(BorrowingQuerySerializer, request) if request.GET else {}
     sees_all = is_staff_with(request, VIEW)
     reader = narrowed_to(request, query.get("user_id"), sees_all=sees_all)
-    if reader is not None:
-        found = found.filter(reader=reader)
+
+    own: dict[str, Any] = {} if reader is None else {"reader": reader}
+    if not sees_all:
+        own["undone_at"] = None
+    loans = Loan.objects.filter(**own)
+    return Listed(_those(loans, query), _those(rows.ROWS.filter(**own), query))
+
+
+def _those(loans: LoanQuerySet, query: dict[str, Any]) -> LoanQuerySet:
     match query.get("is_active"):
         case True:
-            found = found.open()
+            loans = loans.open()
         case False:
-            found = found.exclude(actual_return_date=None, lost_date=None)
+            loans = loans.exclude(actual_return_date=None, lost_date=None)
     today = timezone.localdate()
     match query.get("overdue"):
         case True:
-            found = found.overdue(on=today)
+            loans = loans.overdue(on=today)
         case False:
             late = Q(actual_return_date=None, lost_date=None, expected_return_date__lt=today)
-            found = found.exclude(late)
-    return found
-
-
-def _seen(request: Request, *, permission: str) -> LoanQuerySet:
-    """Return all loans for staff with the permission, else the caller's own but those undone."""
-    loans = Loan.objects.all()
-    if is_staff_with(request, permission):
-        return loans
-    return loans.filter(reader=request.user.pk, undone_at=None)
+            loans = loans.exclude(late)
+    return loans
 
 
 def _find(request: Request, pk: int, *, permission: str) -> Loan:
-    """Return a loan that the caller may see, or act on. Raises NotFound."""
-    loan = _seen(request, permission=permission).select_related("copy").filter(pk=pk).first()
+    """Return a loan that the caller may see, or act on: staff any, readers their own but those
+    undone. Raises NotFound.
+    """
+    loans = Loan.objects.select_related("copy").filter(pk=pk)
+    if not is_staff_with(request, permission):
+        loans = loans.filter(reader=request.user.pk, undone_at=None)
+    loan = loans.first()
     if loan is None:
         raise NotFound
     return loan

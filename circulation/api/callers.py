@@ -3,7 +3,6 @@
 A caller is a reader, a member of staff (a reader too), or another system by its integration key.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 from django.http import QueryDict
@@ -16,20 +15,6 @@ from circulation.models import Reader
 from circulation.refusals import Overriding
 
 LARGEST_ID = 2**63 - 1
-
-
-@dataclass(frozen=True)
-class Listed:
-    """What a page is cut from: counted in one table, shown with all that is joined to it."""
-
-    counted: Any
-    shown: Any
-
-    def count(self) -> int:
-        return self.counted.count()
-
-    def __getitem__(self, part: slice) -> Any:
-        return self.shown[part]
 
 
 def asked(serializer: type[Serializer], request: Request) -> dict[str, Any]:

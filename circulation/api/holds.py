@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from catalog.api.listed import Listed
 from catalog.models import Book
 from circulation import holds
 from circulation.api.borrowing_money import Row
@@ -25,7 +26,6 @@ from circulation.api.borrowing_rows import (
 )
 from circulation.api.callers import (
     LARGEST_ID,
-    Listed,
     acting,
     asked,
     chosen_reader,

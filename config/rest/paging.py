@@ -20,9 +20,10 @@ class Pages(PageNumberPagination):
     max_page_size = 100
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
-        size = {"type": "integer", "minimum": 1, "default": self.page_size}
+        number = {"type": "integer", "minimum": 1, "maximum": LARGEST_NUMBER - 1}
+        size = {**number, "default": self.page_size}
         return [
-            _described("page", {"type": "integer", "minimum": 1}, _("Which page, from 1 on.")),
+            _described("page", number, _("Which page, from 1 on.")),
             _described("page_size", size, _("How many to a page; more than 100 are not given.")),
         ]
 
@@ -34,8 +35,15 @@ class Pages(PageNumberPagination):
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
         self.request = request
-        paginator = self.django_paginator_class(queryset, self.get_page_size(request))
+        size = self.get_page_size(request)
+        paginator = self.django_paginator_class(queryset, size)
         number = self.get_page_number(request, paginator)
+        if number == 1:
+            rows = list(queryset[: size + 1])
+            if len(rows) <= size:  # so these are all
+                paginator.count = len(rows)
+            self.page = paginator.page(1)
+            return rows[:size]
         try:
             self.page = paginator.page(number)
         except InvalidPage as beyond:

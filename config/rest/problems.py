@@ -13,6 +13,7 @@ from typing import Any
 
 from django.core.exceptions import (
     NON_FIELD_ERRORS,
+    ObjectDoesNotExist,
     PermissionDenied,
     RequestDataTooBig,
     SuspiciousOperation,
@@ -70,6 +71,10 @@ def conflict(code: str, detail: str) -> Problem:
 
 
 def _as_api_error(error: Exception) -> Exception:
+    if isinstance(error, ObjectDoesNotExist):
+        # It was there when the view looked, and gone when the domain locked it.
+        logger.warning("The API answers 404: %s", error, exc_info=error)
+        return exceptions.NotFound()
     if isinstance(error, Http404):
         return exceptions.NotFound()
     if isinstance(error, PermissionDenied):

@@ -18,6 +18,7 @@ Endpoint = tuple[str, str, str, Any]
 ALIASES = ("/api/library/", "/api/users/register/")
 WITHOUT_SLASH = "/api/loans/"
 SAFE = "GET"
+OF_PAGES = ("page", "page_size")
 
 
 class ReasonSerializer(serializers.Serializer):
@@ -72,6 +73,9 @@ class Described(AutoSchema):
     def get_operation(self, *args: Any) -> Operation | None:
         operation: Operation | None = super().get_operation(*args)
         if operation is not None:
+            for parameter in operation.get("parameters", ()):
+                if _may_be_empty(parameter):
+                    parameter["allowEmptyValue"] = True
             declared = operation["responses"]
             possible = {str(status): self._problem(status) for status in self._statuses(operation)}
             if self.method == SAFE and getattr(self.view, "is_conditional", False):
@@ -95,11 +99,18 @@ class Described(AutoSchema):
             yield 412
         if getattr(self.view, "throttle_scope", None):
             yield 429
+        yield 503
         yield from getattr(self.view, "problems", {}).get(self.method, ())
 
     def _problem(self, status: int) -> dict[str, Any]:
         schema = self.resolve_serializer(ProblemSerializer(), "response").ref
         return {"description": _meaning(status), "content": {MEDIA_TYPE: {"schema": schema}}}
+
+
+def _may_be_empty(parameter: dict[str, Any]) -> bool:
+    """An empty value in a query asks for nothing."""
+    is_asked = parameter["in"] == "query" and parameter["name"] not in OF_PAGES
+    return is_asked and not parameter.get("required")
 
 
 def _of_input(operation: Operation) -> Iterator[int]:
@@ -125,6 +136,7 @@ def _meaning(status: int) -> str:
         412: _("It was changed since the ETag that `If-Match` names."),
         413: _("The body is too large."),
         415: _("The body is not JSON."),
+        503: _("The records, or who vouches for the caller, cannot be reached for the moment."),
         429: _("Too many requests; `Retry-After` says for how many seconds to wait."),
     }[status]
 

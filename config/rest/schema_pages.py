@@ -4,6 +4,8 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from config.rest.problems import MEDIA_TYPE
+
 Schema = dict[str, Any]
 PAGE = {"text/html": {"schema": {"type": "string"}}}
 DETAIL = {
@@ -15,6 +17,7 @@ DETAIL = {
         }
     }
 }
+PROBLEM = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 RECEIVED = {
     "application/json": {
         "schema": {
@@ -95,5 +98,7 @@ def _webhook() -> Schema:
         "responses": {
             "200": {"description": _("Stored and handled."), "content": RECEIVED},
             **{code: {"description": why, "content": DETAIL} for code, why in refused.items()},
+            # What cannot be a provider's name is no address at all.
+            "404": {"description": refused["404"], "content": {**DETAIL, **PROBLEM}},
         },
     }

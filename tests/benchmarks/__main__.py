@@ -2,27 +2,35 @@
 
 import argparse
 import os
+import signal
+import sys
 import tempfile
 from pathlib import Path
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--short", action="store_true", help="a tenth of the rows")
+    parser.add_argument("--short", action="store_true", help="a tenth of the rows, fewer requests")
     parser.add_argument("--rows", type=int, default=100_000, help="rows of a large import")
     parser.add_argument("--loans", type=int, default=10_000, help="overdue loans to tell of")
-    parser.add_argument("name", nargs="?", choices=("importing", "alerts"), help="only this one")
+    parser.add_argument(
+        "name", nargs="?", choices=("importing", "alerts", "api"), help="only this one"
+    )
     chosen = parser.parse_args()
+    # So that what was started is stopped, whoever ends this.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory() as folder:
         _set_up(Path(folder))
         # After the settings know the database.
-        from tests.benchmarks import alerts, importing  # noqa: PLC0415
+        from tests.benchmarks import alerts, api, importing  # noqa: PLC0415
 
         share = 10 if chosen.short else 1
         if chosen.name in (None, "importing"):
             importing.measure(Path(folder), rows=chosen.rows // share)
         if chosen.name in (None, "alerts"):
             alerts.measure(Path(folder), loans=chosen.loans // share)
+        if chosen.name in (None, "api"):
+            api.measure(Path(folder), is_short=chosen.short)
 
 
 def _set_up(folder: Path) -> None:

@@ -1,0 +1,36 @@
+"""What no view answers: under /api/ it is a problem as any other, elsewhere Django's own page.
+
+Django has logged a failure with its traceback by then.
+"""
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.translation import gettext as _
+from django.views import defaults
+
+from config.rest.problems import MEDIA_TYPE, problem
+
+API = "/api/"
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if not request.path.startswith(API):
+        return defaults.bad_request(request, exception)
+    return _answer(400, "bad_request", _("The request is not one that can be read."))
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if not request.path.startswith(API):
+        return defaults.page_not_found(request, exception)
+    return _answer(404, "not_found", _("There is nothing at this address."))
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    if not request.path.startswith(API):
+        return defaults.server_error(request)
+    detail = _("This went wrong here, through no fault of yours. The library's log says how.")
+    return _answer(500, "internal_error", detail)
+
+
+def _answer(status: int, code: str, detail: str) -> HttpResponse:
+    found = problem(status, code, detail)
+    return JsonResponse(found, status=status, content_type=MEDIA_TYPE)

@@ -59,7 +59,7 @@ KINDS: dict[EventKind, About] = {
     EventKind.HOLD_READY: About(Audience.READER, "hold_ready", is_optional=False, is_state=True),
     EventKind.HOLD_EXPIRING: About(Audience.READER, "hold_expiring", is_state=True),
     EventKind.HOLD_EXPIRED: About(Audience.READER, "hold_expired"),
-    EventKind.CHARGE_OPENED: About(Audience.READER, "charge"),
+    EventKind.CHARGE_OPENED: About(Audience.READER, "charge", is_state=True),
     EventKind.PAYMENT_COMPLETED: About(BOTH, "payment", is_optional=False),
     EventKind.PAYMENT_NEEDS_REVIEW: About(Audience.STAFF, "payment_review"),
     EventKind.NEW_BOOK: About(Audience.READER, "new_book"),

@@ -156,7 +156,6 @@ def void(charge: Charge, *, by: "Reader | None", reason: str) -> Adjustment | No
     taken = _adjust(locked, rest, AdjustmentKind.VOIDED, by=by, reason=reason)
     credit.release_overpaid(locked, by=by)
     ledger.follow(locked)
-    outbox.cancel(locked, [EventKind.CHARGE_OPENED], reason=_("The charge was taken back."))
     return taken
 
 

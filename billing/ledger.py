@@ -50,6 +50,9 @@ def follow(charge: Charge, *, opens: bool = False) -> None:
     session by a job. The caller holds the account.
     """
     left = accounts.owed(charge)
+    if not left:
+        nothing = _("Nothing is owed on it any more.")
+        outbox.cancel(charge, [EventKind.CHARGE_OPENED], reason=nothing)
     waiting = drafts.waiting(charge)
     if waiting is None:
         if left > ZERO:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 from django.conf import settings
 from django.db import connection
@@ -19,6 +20,10 @@ pytest_plugins = (
     "tests.paypal_fixtures",
     "tests.sinks",
 )
+
+# A machine may be busy, and what is found by chance must be found again.
+hypothesis.settings.register_profile("carrel", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("carrel")
 
 # Playwright keeps an event loop running in the process; Django would refuse the ORM beside it.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"

@@ -245,6 +245,7 @@ def test_a_script_in_a_title_is_inert_on_every_page(model: type[Model], db: None
         assert "7006652" not in text, url
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", BUSY, ids=lambda model: model.__name__)
 def test_no_list_breaks_whatever_is_asked_of_it(model: type[Model], db: None) -> None:
     make_one_of_each()
@@ -252,6 +253,7 @@ def test_no_list_breaks_whatever_is_asked_of_it(model: type[Model], db: None) ->
     assert_no_query_breaks(client, model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("term", ["", "lem", "%00", "x" * 5000, "a+" * 3000, "%27", "99999999999"])
 @pytest.mark.parametrize(
     ("model", "field"), [("loan", "reader"), ("loan", "copy"), ("hold", "book")]

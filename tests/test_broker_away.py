@@ -81,6 +81,7 @@ def test_the_desk_lends_and_takes_back_for_a_fee_and_the_sweep_tells_the_reader(
     assert [message.kind for message in sink.sent] == ["LOAN_CREATED", "LOAN_RETURNED"]
 
 
+@pytest.mark.slow
 def test_a_queue_that_never_answers_holds_the_desk_up_for_seconds_only(
     client: Client, anna: Reader, silent: None
 ) -> None:

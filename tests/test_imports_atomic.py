@@ -172,6 +172,7 @@ def in_a_process(file: Path, step: str) -> subprocess.CompletedProcess[bytes]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["books", "copies"])
 def test_an_import_killed_half_way_leaves_nothing_and_can_be_done_again(
     tmp_path: Path, step: str

@@ -6,6 +6,8 @@ import pytest
 from django_q import tasks as django_q
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
+from alerts.events import EventKind
+from alerts.models import Event
 from billing import charges, drafts, ledger, payments, queue, tasks
 from billing.models import Charge, ChargeKind, Payment, PaymentStatus
 from circulation import desk, fines
@@ -91,6 +93,17 @@ class TestADraftFollowsItsCharge:
         charge = make_charge(anna)
         charges.void(charge, by=None, reason="Wrong reader")
         assert Payment.objects.get().status == PaymentStatus.EXPIRED
+
+    def test_what_was_settled_before_anyone_was_told_of_it_is_not_announced(
+        self, anna: Reader, maria: Reader
+    ) -> None:
+        paid, waived, taken_back, left = (make_charge(anna) for _ in range(4))
+        pay_cash(paid, "5.00", by=maria)
+        charges.waive(waived, Decimal("5.00"), by=maria, reason="Ill")
+        charges.void(taken_back, by=maria, reason="Wrong reader")
+        charges.waive(left, Decimal("2.00"), by=maria, reason="Ill")
+        told = Event.objects.filter(kind=EventKind.CHARGE_OPENED, cancelled_at=None)
+        assert [event.subject for event in told] == [f"billing.charge:{left.pk}"]
 
     def test_a_fine_that_falls_to_nothing_and_grows_again_is_asked_for_again(self) -> None:
         loan = lend_until(march(2))

@@ -52,6 +52,7 @@ def test_a_key_and_a_host_name_are_enough() -> None:
     assert started.returncode == 0, started.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", ["", "?protocol=3"])
 def test_a_site_starts_with_a_redis_that_is_away_as_its_queue(more: str) -> None:
     started = start(**SITE, REDIS_URL=f"redis://127.0.0.1:1/0{more}")

@@ -35,9 +35,8 @@ def measure(folder: Path, *, loans: int) -> None:
     again, _cpu = _timed(lambda: tasks.notify_overdue(TODAY))
     goal = LONGEST_RECORDING * loans / 10_000
     print(f"  recorded in {wall:.2f} s ({cpu:.2f} s of CPU), goal {goal:.0f}; again {again:.2f} s")
-    print(
-        f"  bare database: {loans / bare_queue.seconds(loans):.0f} rows claimed and done a second"
-    )
+    bare = loans / bare_queue.seconds(loans)
+    print(f"  bare database: {bare:.0f} rows claimed and done a second")
     path = folder / "sink"
     for name, audience in (("readers", ChannelAudience.READERS), ("staff", ChannelAudience.STAFF)):
         channel = Channel.objects.create(
@@ -50,7 +49,7 @@ def measure(folder: Path, *, loans: int) -> None:
         Event.objects.update(fanned_out_at=None)
         wall, cpu = _timed(_fan_out)
         print(f"  {name}: handed on in {wall:.2f} s ({cpu:.2f} s of CPU)")
-        _deliver(channel, path)
+        _deliver(channel, path, bare=bare)
         if audience is ChannelAudience.READERS:
             _mark()
         Channel.objects.update(is_active=False)
@@ -62,7 +61,7 @@ def _fan_out() -> None:
         pass
 
 
-def _deliver(channel: Channel, path: Path) -> None:
+def _deliver(channel: Channel, path: Path, *, bare: float) -> None:
     path.unlink(missing_ok=True)
     wall, cpu = _timed(lambda: dispatch.send_due(seconds=600))
     messages = len(path.read_text().splitlines())
@@ -70,7 +69,7 @@ def _deliver(channel: Channel, path: Path) -> None:
     print(
         f"    {messages} messages of {sent} deliveries in {wall:.2f} s ({cpu:.2f} s of CPU): "
         f"{messages / wall:.0f} messages, {sent / wall:.0f} deliveries a second by one worker "
-        f"(goal {LEAST_RATE})"
+        f"(goal {LEAST_RATE}); messages / bare {messages / wall / bare:.2f} x"
     )
 
 

@@ -17,10 +17,12 @@ SITE = {"SECRET_KEY": STRONG, "ALLOWED_HOSTS": "library.example", "DEBUG": "fals
 
 def start(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run `manage.py check`, or another command, as a site with this environment would."""
+    # The database of the tests has another name, and nothing here is about it.
+    site = {"DJANGO_SETTINGS_MODULE": "config.settings", "DATABASE_URL": "sqlite:///:memory:"}
     return subprocess.run(
         [sys.executable, "manage.py", *(words or ["check"])],
         cwd=ROOT,
-        env={**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", **environment},
+        env={**os.environ, **site, **environment},
         capture_output=True,
         text=True,
         check=False,

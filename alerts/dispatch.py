@@ -19,6 +19,7 @@ from django_q.exceptions import TimeoutException
 
 from alerts import backends, channels, pace, texts
 from alerts.backends.base import (
+    LONGEST_WAIT,
     Backend,
     BusyError,
     ChannelGoneError,
@@ -212,7 +213,7 @@ class Batch:
         if attempts >= len(SCHEDULE):
             return _give_up(group, rows, note)
         asked = getattr(problem, "after", None) if isinstance(problem, TryLaterError) else None
-        wait = max(retry_after(attempts), min(asked or timedelta(), SCHEDULE[-1]))
+        wait = max(retry_after(attempts), min(asked or timedelta(), LONGEST_WAIT))
         group.put_off(rows, until=timezone.now() + wait, note=note)
         route.problem = note
         if is_slow:

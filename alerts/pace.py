@@ -11,8 +11,6 @@ from alerts.models import Channel, Pace
 
 WORTH_WAITING = timedelta(seconds=2)
 """A worker waits so long for its slot; for more it leaves the message to a later time."""
-LONGEST_REST = timedelta(days=1)
-"""However long a far end asks us to stay away."""
 CHANNEL = "channel:"
 
 
@@ -32,7 +30,7 @@ def slot(paces: Sequence[base.Pace], *, at: datetime) -> timedelta:
 def hold_back(paces: Sequence[base.Pace], wait: timedelta) -> None:
     """Let nobody send there before the wait is over."""
     now = timezone.now()
-    until = now + min(wait, LONGEST_REST)
+    until = now + min(wait, base.LONGEST_WAIT)
     with transaction.atomic():
         for key, _interval in sorted(paces):
             if _locked(key, at=now).next_at < until:

@@ -51,8 +51,10 @@ def what_is_missing(channel: Channel) -> str:
 
 def what_is_wrong(channel: Channel) -> str:
     """Return what is missing, or what is wrong with the stored settings, or nothing."""
-    if missing := what_is_missing(channel):
-        return missing
+    return what_is_missing(channel) or what_is_unreadable(channel)
+
+
+def what_is_unreadable(channel: Channel) -> str:
     try:
         channel.settings()
     except secrets.UnreadableSecretError:

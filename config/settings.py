@@ -363,6 +363,8 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": os.environ.get("LOG_LEVEL", "INFO")},
     "loggers": {
+        # The console channel says "Written to the log", whatever LOG_LEVEL is.
+        "alerts.console": {"level": "INFO"},
         # Below that it logs bodies, and messages that repeat a part of the secret key.
         "stripe": {"level": "WARNING"},
         # They log addresses, and Telegram's has the bot's token in it.

@@ -95,3 +95,8 @@ def test_a_site_with_redis_keeps_queue_and_cache_there(redis: Redis) -> None:
     with Client.from_url(redis.url) as kept:
         assert kept.llen("django_q:carrel:q") == 1
         assert kept.exists(":1:greeting")
+
+
+def test_what_the_console_channel_says_it_wrote_is_written_whatever_the_log_level_is() -> None:
+    said = "import logging; logging.getLogger('alerts.console').info('Due tomorrow')"
+    assert "Due tomorrow" in start("shell", "-c", said, **SITE, LOG_LEVEL="ERROR").stderr

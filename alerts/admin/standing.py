@@ -23,7 +23,7 @@ def state_of(channel: Channel) -> tuple[str, str]:
     if setup.what_is_missing(channel):
         return _("Not set up"), "warning"
     ok, problem = channel.last_ok_at, channel.last_problem_at
-    if setup.what_is_wrong(channel) or (problem and (ok is None or problem > ok)):
+    if setup.what_is_unreadable(channel) or (problem and (ok is None or problem > ok)):
         return _("Problem"), "danger"
     return (_("Works"), "success") if ok else (_("Not used yet"), "info")
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 Pace = tuple[str, timedelta]
 
+LONGEST_WAIT = timedelta(days=1)
+"""However long a far end asks us to stay away, it is asked again then."""
+
 
 class DeliveryError(Exception):
     """It was not delivered; the message is for staff, without secrets and addresses."""

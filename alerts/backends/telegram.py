@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy
 
 from alerts.backends import http
 from alerts.backends.base import (
+    LONGEST_WAIT,
     Backend,
     BusyError,
     ChannelGoneError,
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 SECONDS = 5.0
 LONGEST_TEXT = 4096
 LONGEST_TITLE = 256
-LONGEST_WAIT = timedelta(days=1)
 BETWEEN_MESSAGES = timedelta(seconds=1) / 30
 BETWEEN_MESSAGES_TO_A_GROUP = timedelta(seconds=3)
 """The Bot FAQ: 30 messages a second in all, 20 a minute to one group."""

@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy
 
 from alerts.backends import guard, http
 from alerts.backends.base import (
+    LONGEST_WAIT,
     Backend,
     ChannelGoneError,
     Message,
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from circulation.models import Reader
 
 SECONDS = 30.0
-LONGEST_WAIT = timedelta(days=1)
-"""Who asks for more is asked again after a day."""
 SECRET_BYTES = range(24, 65)
 """What the specification allows."""
 

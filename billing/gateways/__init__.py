@@ -1,10 +1,9 @@
 """The gateways of this library, from the dotted paths in `settings.PAYMENT_GATEWAYS`."""
 
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
-from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
+from alerts import plugins
 from billing.gateways.base import Gateway, RejectedError
 
 
@@ -14,17 +13,7 @@ class UnknownGatewayError(RejectedError, LookupError):
 
 def all_gateways() -> dict[str, Gateway]:
     """Return one object of each listed class, by name. Raises ImproperlyConfigured."""
-    made = [_made(path) for path in settings.PAYMENT_GATEWAYS]
-    return {gateway.name: gateway for gateway in made}
-
-
-def _made(path: str) -> Gateway:
-    try:
-        gateway: Gateway = import_string(path)()
-    except ImportError as problem:
-        message = f"PAYMENT_GATEWAYS names {path}, which cannot be imported: {problem}."
-        raise ImproperlyConfigured(message) from problem
-    return gateway
+    return plugins.by_name("PAYMENT_GATEWAYS")
 
 
 def called(name: str) -> Gateway:

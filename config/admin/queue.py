@@ -18,6 +18,7 @@ from unfold.decorators import display
 from alerts import trial
 from alerts.backoffice.pages import OfficeAdmin, ReadOnly
 from config import jobs, runs
+from config.admin.roles import ChangedBySuperusers
 from config.unsaid import without_secrets
 
 for theirs in (Schedule, Success, Failure, OrmQ):
@@ -41,22 +42,11 @@ def took_text(took: timedelta | None) -> str:
     return "–" if took is None else f"{took.total_seconds():.1f}\xa0s"
 
 
-class SuperusersOnly:
-    """For pages through which one could give oneself any right, or run any code."""
-
+class SuperusersOnly(ChangedBySuperusers):
     def has_module_permission(self, request: HttpRequest) -> bool:
         return request.user.is_superuser
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return request.user.is_superuser
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return request.user.is_superuser
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return request.user.is_superuser
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.is_superuser
 
 

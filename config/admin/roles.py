@@ -14,9 +14,8 @@ admin.site.index_title = gettext_lazy("Library")
 admin.site.unregister(Group)
 
 
-@admin.register(Group)
-class RoleAdmin(OfficeAdmin, GroupAdmin):  # type: ignore[misc]
-    """Looked at by those who may, changed by superusers. `config.roles` writes the usual ones."""
+class ChangedBySuperusers:
+    """For pages through which one could give oneself any right, or run any code."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.is_superuser
@@ -26,3 +25,8 @@ class RoleAdmin(OfficeAdmin, GroupAdmin):  # type: ignore[misc]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.is_superuser
+
+
+@admin.register(Group)
+class RoleAdmin(ChangedBySuperusers, OfficeAdmin, GroupAdmin):  # type: ignore[misc]
+    """Looked at by those who may, changed by superusers. `config.roles` writes the usual ones."""

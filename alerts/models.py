@@ -1,6 +1,7 @@
 """What happened, where it is told, and each telling of it."""
 
 import uuid
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -13,6 +14,7 @@ from simple_history.models import HistoricalRecords
 
 from alerts import backends, secrets
 from alerts.events import Audience, EventKind
+from alerts.office_acts import OfficeAct  # noqa: F401 - Django finds models here
 
 
 class Event(models.Model):
@@ -120,6 +122,12 @@ class DeliveryStatus(models.TextChoices):
     DEAD = "DEAD", _("Given up")
 
 
+class DeliveryQuerySet(models.QuerySet["Delivery"]):
+    def failed_lately(self, *, at: datetime) -> "DeliveryQuerySet":
+        """Given up within the last week: what is older will hardly be sent again."""
+        return self.filter(status=DeliveryStatus.DEAD, finished_at__gte=at - timedelta(days=7))
+
+
 class Delivery(models.Model):
     """One event, by one channel, to one recipient.
 
@@ -153,6 +161,8 @@ class Delivery(models.Model):
     created_at = models.DateTimeField(_("made"), db_default=Now(), editable=False)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
 
+    objects = DeliveryQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("delivery")
         verbose_name_plural = _("deliveries")
@@ -183,6 +193,11 @@ class Delivery(models.Model):
                 fields=("channel", "id"),
                 condition=Q(status=DeliveryStatus.DEAD),
                 name="delivery_given_up",
+            ),
+            models.Index(
+                fields=("finished_at",),
+                condition=Q(status=DeliveryStatus.DEAD),
+                name="delivery_failed_lately",
             ),
         )
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth import get_user_model
-from django.db.models import F, Q, Sum
+from django.db.models import Count, F, Q, Sum
 
 from billing.models import Allocation, AllocationState, Charge, Payment, PaymentStatus
 
@@ -65,6 +65,26 @@ def credit(reader: "Reader") -> Decimal:
 def balance(reader: "Reader") -> Decimal:
     """Return what the reader owes less the reader's credit: negative if the library owes."""
     return debt(reader) - credit(reader)
+
+
+def outstanding() -> tuple[int, Decimal]:
+    """Return how many charges are still owed by anybody, and what they come to.
+
+    Asked of the payments that wait for them, for each open charge has one: what was paid long ago
+    is not looked at. A draft asks for all that is owed; a session may ask for less, as a fine grows
+    on, so that what its charges come to is corrected.
+    """
+    waiting = Allocation.objects.filter(state=AllocationState.OPEN)
+    asked = waiting.aggregate(number=Count("pk"), total=Sum("amount"))
+    in_session: Any = OWED.filter(
+        allocations__state=AllocationState.OPEN,
+        allocations__payment__in=Payment.objects.in_session(),
+    )
+    more = in_session.aggregate(
+        settled=Count("pk", filter=Q(owed__lte=0)),
+        total=Sum(F("owed") - F("allocations__amount")),
+    )
+    return asked.pop("number") - more.pop("settled"), total(asked) + total(more)
 
 
 def total(aggregate: dict[str, Decimal | None]) -> Decimal:

@@ -6,6 +6,7 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from alerts import doers
 from billing import payments
 from billing.gateways.base import Gateway, GatewayError, ProviderEvent
 from billing.models import Payment, PaymentEvent
@@ -23,7 +24,8 @@ def receive(gateway: Gateway, body: bytes, headers: Mapping[str, str]) -> Paymen
     """
     event = _store(gateway, gateway.read_event(body, headers))
     try:
-        handle(event)
+        with doers.acting(doers.PROVIDER, gateway.name.capitalize()):
+            handle(event)
     except Exception as problem:
         unhandled = PaymentEvent.objects.filter(pk=event.pk, handled_at=None)
         unhandled.update(outcome=_reason(problem)[:LONGEST_OUTCOME])

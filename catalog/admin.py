@@ -75,8 +75,15 @@ class NumberOfCopies(BaseDialogForm):
 
 class CopyInline(OfficeInline):
     model = Copy
-    fields = ("barcode", "item_type", "status_badge", "price", "acquired_date", "note")
-    readonly_fields = ("status_badge",)
+    fields: tuple[str, ...] = (
+        "barcode",
+        "item_type",
+        "status_badge",
+        "price",
+        "acquired_date",
+        "note",
+    )
+    readonly_fields: tuple[str, ...] = ("status_badge",)
     can_delete = False
     show_change_link = True
     verbose_name_plural = gettext_lazy("copies")
@@ -87,7 +94,8 @@ class CopyInline(OfficeInline):
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         field = super().formfield_for_foreignkey(db_field, request, **kwargs)
         if db_field.name == "item_type":
-            field.choices = list(field.choices)  # read once, not once for every row
+            # Read once, not once for every row; and list() alone would ask how many there are.
+            field.choices = list(iter(field.choices))
         return field
 
     @display(description=gettext_lazy("status"))
@@ -292,9 +300,14 @@ class CopyAdmin(ImportExportPages, AuditedAdmin, DeletionAdmin):
 
 
 @admin.register(ItemType)
-class ItemTypeAdmin(DeletionAdmin):
+class ItemTypeAdmin(AuditedAdmin, DeletionAdmin):
     list_display = ("name",)
     search_fields = ("name",)
+    list_before_template = "office/about.html"
+    about = gettext_lazy(
+        "Kinds of copies that are lent on terms of their own. Name them here, give each a loan "
+        "policy, and choose the type on the copy's page."
+    )
     empty_list = gettext_lazy("Add the kinds of copies that have rules of their own, such as DVD.")
 
     def delete_row(self, request: HttpRequest, row: ItemType) -> None:

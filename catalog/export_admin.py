@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from import_export.admin import ExportMixin
 
+from alerts import office_acts
 from catalog import exports
 from catalog.import_forms import ExportForm
 
@@ -55,6 +56,8 @@ class ExportPages(ExportMixin):
         # What refuses does so before the first part, while a page can still say why.
         beginning = next(parts)
         name = f"{self.exported_as}-{timezone.localdate()}.{file_format}"
+        filtered = ", ".join(f"{key}={value}" for key, value in request.GET.items())
+        office_acts.record(_("Exported"), by=request.user, about=name, after=filtered)
         return StreamingHttpResponse(
             chain([beginning], parts),
             content_type=exports.FORMATS[file_format],

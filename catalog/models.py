@@ -32,6 +32,9 @@ class ItemType(models.Model):
 
     name = models.CharField(_("name"), max_length=60, unique=True)
 
+    history = HistoricalRecords()
+    _history_user: AbstractBaseUser | None
+
     class Meta:
         verbose_name = _("item type")
         verbose_name_plural = _("item types")

@@ -63,6 +63,13 @@ class DeskAct(models.Model):
         verbose_name = _("desk act")
         verbose_name_plural = _("desk acts")
         ordering = ("-id",)
+        indexes = (
+            models.Index(
+                fields=("date",),
+                condition=Q(kind="renew", undone_at__isnull=True),
+                name="deskact_renewals_by_date",
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()}: {self.loan}"

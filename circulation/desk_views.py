@@ -41,7 +41,9 @@ ACTS_SHOWN = 10
 
 
 def page(request: HttpRequest) -> HttpResponse:
+    """Show the Desk, with the reader at it whom `?reader=` names: the reader's page leads here."""
     require_any(request, *DESK_PERMISSIONS)
+    served = request.GET.get("reader", "")
     context = {
         **admin.site.each_context(request),
         "title": _("Desk"),
@@ -50,6 +52,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "let_go_seconds": LET_GO_SECONDS,
         "warning_seconds": WARNING_SECONDS,
         "most_rows": MOST_ROWS,
+        "served": served if served.isascii() and served.isdigit() and len(served) < 19 else "",
     }
     return TemplateResponse(request, "circulation/desk.html", context)
 

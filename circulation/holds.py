@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Count, F, IntegerField, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -197,16 +197,13 @@ def with_position(holds: QuerySet[Hold]) -> QuerySet[Hold]:
 
 def to_pull() -> QuerySet[Hold]:
     """Return the waiting holds for which a free copy stands in the open shelves."""
-    free = (
-        Copy.objects.filter(book=OuterRef("book"), status=CopyStatus.AVAILABLE)
-        .order_by()
-        .values("book")
-        .values(count=Count("pk"))
-    )
-    waiting = Hold.objects.filter(status=HoldStatus.WAITING)
+    copies = Copy.objects.filter(book=OuterRef("book"), status=CopyStatus.AVAILABLE).order_by()
+    number = copies.values("book").values(count=Count("pk"))
+    # Few have any: only of those the places in their queues are counted.
+    waiting = Hold.objects.filter(Exists(copies), status=HoldStatus.WAITING)
     return (
         with_position(waiting)
-        .annotate(free=Coalesce(Subquery(free, output_field=IntegerField()), 0))
+        .annotate(free=Coalesce(Subquery(number, output_field=IntegerField()), 0))
         .filter(Q(position__lte=F("free")))
         .order_by("placed_at", "id")
     )

@@ -1,6 +1,6 @@
 """Lending: loans, holds, overrides and the acts done at the desk (see also readers and rules)."""
 
-from datetime import date
+from datetime import date, timedelta
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import models
@@ -44,6 +44,13 @@ class LoanQuerySet(models.QuerySet["Loan"]):
     def overdue(self, *, on: date) -> "LoanQuerySet":
         """Open, and due before the local date `on`."""
         return self.open().filter(expected_return_date__lt=on)
+
+    def late_by(self, least: int, most: int | None = None, *, on: date) -> "LoanQuerySet":
+        """Overdue for so many days on the local date `on`, both ends included."""
+        late = self.open().filter(expected_return_date__lte=on - timedelta(days=least))
+        if most is None:
+            return late
+        return late.filter(expected_return_date__gte=on - timedelta(days=most))
 
     def due(self, *, on: date) -> "LoanQuerySet":
         return self.open().filter(expected_return_date=on)
@@ -138,6 +145,16 @@ class Loan(models.Model):
             ),
             models.Index(fields=("borrow_date", "id"), name="loan_by_borrow_date"),
             models.Index(
+                fields=("actual_return_date",),
+                condition=Q(actual_return_date__isnull=False, undone_at__isnull=True),
+                name="loan_by_return_date",
+            ),
+            models.Index(
+                fields=("lost_date",),
+                condition=Q(lost_date__isnull=False, undone_at__isnull=True),
+                name="loan_by_lost_date",
+            ),
+            models.Index(
                 fields=("reader",),
                 condition=Q(actual_return_date__isnull=True),
                 name="loan_unreturned_by_reader",
@@ -194,6 +211,7 @@ class HoldStatus(models.TextChoices):
     EXPIRED = "expired", _("Expired")
 
 
+SHELF_CLEARED_WITHIN = timedelta(days=7)
 ACTIVE_HOLD = Q(status__in=(HoldStatus.WAITING, HoldStatus.READY))
 
 
@@ -207,6 +225,11 @@ class HoldQuerySet(models.QuerySet["Hold"]):
 
     def ready(self) -> "HoldQuerySet":
         return self.filter(status=HoldStatus.READY)
+
+    def not_picked_up(self, *, on: date) -> "HoldQuerySet":
+        """Past their pickup day, by a week at most: a copy may still lie on the hold shelf."""
+        lately = Q(pickup_until__lt=on, pickup_until__gte=on - SHELF_CLEARED_WITHIN)
+        return self.filter(lately, status__in=(HoldStatus.READY, HoldStatus.EXPIRED))
 
 
 class Hold(models.Model):

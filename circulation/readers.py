@@ -25,6 +25,9 @@ class ReaderCategory(models.Model):
 
     name = models.CharField(_("name"), max_length=60, unique=True)
 
+    history = HistoricalRecords()
+    _history_user: AbstractBaseUser | None
+
     class Meta:
         verbose_name = _("reader category")
         verbose_name_plural = _("reader categories")
@@ -135,6 +138,7 @@ class Reader(AbstractBaseUser, PermissionsMixin):
         permissions = (
             ("import_reader", _("Can import readers")),
             ("export_reader", _("Can export readers")),
+            ("view_personal_data", _("Can see how readers are reached, and notes on them")),
         )
         indexes = (
             models.Index(fields=("last_name", "first_name", "id"), name="reader_by_name"),

@@ -20,6 +20,7 @@ class CarrelConfig(AppConfig):
     def ready(self) -> None:
         from simple_history.signals import pre_create_historical_record
 
+        from config.audit_doers import name_the_doer
         from config.checks import check_accounts
         from config.oidc.checks import check_provider
         from config.rest.keys import name_the_key
@@ -27,6 +28,7 @@ class CarrelConfig(AppConfig):
         checks.register(check_accounts)
         checks.register(check_provider)
         pre_create_historical_record.connect(name_the_key)
+        pre_create_historical_record.connect(name_the_doer)
         # The signal is sent once for each app that has models, in the order they are installed in.
         last = installed_apps.get_app_config("circulation")
         post_migrate.connect(after_migrate, sender=last, dispatch_uid="carrel")

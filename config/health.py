@@ -77,9 +77,15 @@ def problems(found: Sequence[Standing] | None = None, *, at: datetime | None = N
     found = standings() if found is None else found
     if all(standing.schedule is None for standing in found):
         return [_("No job is scheduled. Run: python manage.py sync_jobs")]
-    if not is_alive(at=at):
+    if not (_is_seen(found, at=at) or is_alive(at=at)):
         return [_no_worker()]
     return [problem for standing in found if (problem := standing.problem(at=at))]
+
+
+def _is_seen(found: Sequence[Standing], *, at: datetime) -> bool:
+    """Tell whether the last runs of the jobs, which are read already, show a worker alive."""
+    last = [standing.last for standing in found if standing.last is not None]
+    return any((run.finished_at or run.started_at) >= at - HEARTBEAT for run in last)
 
 
 def is_alive(*, at: datetime) -> bool:

@@ -4,6 +4,9 @@ from django.apps import apps
 from django.contrib.auth.management import create_permissions
 from django.contrib.auth.models import Group, Permission
 from django.db import DEFAULT_DB_ALIAS, transaction
+from django.utils.translation import gettext as _
+
+from alerts import office_acts
 
 STOCK = ("catalog.book", "catalog.copy", "catalog.itemtype")
 RULES = (
@@ -31,7 +34,9 @@ RECORDS = (
 HISTORIES = (
     "catalog.historicalbook",
     "catalog.historicalcopy",
+    "catalog.historicalitemtype",
     "circulation.historicalreader",
+    "circulation.historicalreadercategory",
     "circulation.historicalloanpolicy",
     "circulation.historicalclosedday",
     "circulation.historicalclosedweekday",
@@ -48,6 +53,10 @@ HISTORIES = (
 )
 # Ways in from outside, which superusers make and take away.
 WAYS_IN = ("circulation.integrationkey", "circulation.externalidentity")
+# Who did what, on one page: whoever sees it sees how colleagues work.
+AUDIT = "alerts.officeact"
+# Emails, phones and notes are for those who write to readers, call them, or look after the cards.
+PERSONAL = frozenset({"circulation.view_personal_data"})
 # Channels change; what happened, and whom it was told, does not.
 CHANNELS = "alerts.channel"
 TOLD = ("alerts.event", "alerts.delivery", "config.jobrun")
@@ -72,6 +81,7 @@ ROLES: dict[str, frozenset[str]] = {
         | _may("import export", "circulation.loan", "billing.charge")
         | DESK
         | PAYMENTS
+        | PERSONAL
         | {"circulation.lend_for_today", "circulation.override_block", "billing.waive_charge"}
         | {"circulation.mark_notified"}
         | _may("view add change delete", CHANNELS)
@@ -83,9 +93,11 @@ ROLES: dict[str, frozenset[str]] = {
         | _may("view add change", "circulation.reader", "circulation.hold")
         | DESK
         | CASH
+        | PERSONAL
     ),
     "Cashier": (
-        _may("view", "circulation.reader", "circulation.loan", *MONEY, EVENTS)
+        # Not the loans: what somebody reads is nothing that money needs to know.
+        _may("view", "circulation.reader", *MONEY, EVENTS)
         | _may("export", "billing.charge")
         | PAYMENTS
     ),
@@ -96,6 +108,7 @@ ROLES: dict[str, frozenset[str]] = {
         *RECORDS,
         *MONEY,
         *HISTORIES,
+        AUDIT,
         *TOLD,
         *WAYS_IN,
         CHANNELS,
@@ -104,6 +117,18 @@ ROLES: dict[str, frozenset[str]] = {
         "auth.group",
     ),
 }
+
+
+def _keep(group: Group, *, taken: set[Permission], given: set[Permission], using: str) -> None:
+    """Put into the audit that a role was brought back to the table, or follows a new version."""
+    office_acts.record(
+        _("Role set as Carrel has it"),
+        group,
+        by=None,
+        before=", ".join(sorted(permission.name for permission in taken)),
+        after=", ".join(sorted(permission.name for permission in given)),
+        using=using,
+    )
 
 
 @transaction.atomic
@@ -120,6 +145,10 @@ def sync(*, using: str = DEFAULT_DB_ALIAS) -> set[str]:
         for permission in Permission.objects.using(using).select_related("content_type")
     }
     for role, wanted in ROLES.items():
-        group, _created = Group.objects.using(using).get_or_create(name=role)
-        group.permissions.set(known[permission] for permission in wanted & known.keys())
+        group, is_new = Group.objects.using(using).get_or_create(name=role)
+        before = set() if is_new else set(group.permissions.all())
+        now = {known[permission] for permission in wanted & known.keys()}
+        group.permissions.set(now)
+        if before != now and not is_new:
+            _keep(group, taken=before - now, given=now - before, using=using)
     return set().union(*ROLES.values()) - known.keys()

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django_q.models import Failure
 
-from alerts import outbox
+from alerts import doers, outbox
 from alerts.events import EventKind
 from alerts.models import storable
 from config.models import LONGEST_NOTE, JobRun
@@ -31,7 +31,8 @@ def recorded(name: str, do: Callable[[], str]) -> str:
     """Do the work of a job, note it, and return what it said. Raises whatever the job raises."""
     run = JobRun.objects.create(name=name)
     try:
-        said = do()
+        with doers.acting(doers.JOB, name):
+            said = do()
     except BaseException as problem:  # the queue's time limit is a SystemExit
         try:
             _fail(run, in_words(problem))

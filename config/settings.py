@@ -372,6 +372,8 @@ LOGGING = {
         "apprise": {"level": "CRITICAL"},
         # It tells of each failure twice.
         "axes": {"level": "WARNING"},
+        # It tells of what it could do with another package whenever it is imported.
+        "pyBarcode": {"level": "WARNING"},
     },
 }
 

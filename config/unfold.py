@@ -6,18 +6,24 @@ from typing import Any
 from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse, reverse_lazy
+from django.utils.module_loading import import_string
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 FAVICON = "config/carrel.svg"
+PALETTE = "config/palette.js"
+TODAY = "admin:index"
 WHICH_RULE = "admin:circulation_which_rule"
 JOBS = "admin:config_jobs"
-PAGES = (WHICH_RULE, JOBS)
-"""Pages of their own below the list of a model."""
+SET_UP = "set-up"
+REPORTS = "circulation.reports.index.may_look"
+PAGES = (TODAY, WHICH_RULE, JOBS)
+"""Pages of their own, below which there are others."""
 OVERDUE = "state=overdue"
 TO_PULL = "state=pull"
 TO_REVIEW = "state=review"
-SHORTCUTS = (OVERDUE, TO_PULL, TO_REVIEW)
+FAILED_LATELY = "lately=failed"
+SHORTCUTS = (OVERDUE, TO_PULL, TO_REVIEW, FAILED_LATELY)
 
 
 def _may(*permissions: str) -> Callable[[HttpRequest], bool]:
@@ -30,10 +36,20 @@ def _may(*permissions: str) -> Callable[[HttpRequest], bool]:
 
 
 may_see_jobs = _may("config.view_jobrun", "config.run_job")
+may_see_set_up = _may("circulation.view_loanpolicy")
 
 
 def _superuser(request: HttpRequest) -> bool:
     return request.user.is_superuser
+
+
+def _anybody(_request: HttpRequest) -> bool:
+    return True
+
+
+def _asks(path: str) -> Callable[[HttpRequest], bool]:
+    """Return a test that is written beside the page: settings are read before any page is."""
+    return lambda request: bool(import_string(path)(request))
 
 
 def _is_at(url_name: str, query: str) -> Callable[[HttpRequest], bool]:
@@ -44,8 +60,8 @@ def _is_at(url_name: str, query: str) -> Callable[[HttpRequest], bool]:
         if query or here in SHORTCUTS:
             return request.path == reverse(url_name) and here == query
         match = request.resolver_match
-        if match is not None and match.view_name in PAGES:
-            return url_name == match.view_name
+        if url_name == TODAY or (match is not None and match.view_name in PAGES):
+            return match is not None and url_name == match.view_name
         return request.path.startswith(reverse(url_name))
 
     return test
@@ -71,9 +87,10 @@ def _list(title: Any, icon: str, model: str, query: str = "") -> dict[str, Any]:
     return _item(title, icon, changelist, _may(f"{app}.view_{name}"), query)
 
 
-SIDEBAR = [
+SIDEBAR: list[dict[str, Any]] = [
     {
         "items": [
+            _item(_("Today"), "today", TODAY, _anybody),
             _item(
                 _("Desk"),
                 "barcode_reader",
@@ -83,8 +100,12 @@ SIDEBAR = [
             _list(_("Loans"), "swap_horiz", "circulation.loan"),
             _list(_("Overdue"), "assignment_late", "circulation.loan", OVERDUE),
             _list(_("Holds"), "bookmark", "circulation.hold"),
-            _list(_("To pull"), "shelves", "circulation.hold", TO_PULL),
+            {
+                **_list(_("To pull"), "shelves", "circulation.hold", TO_PULL),
+                "badge": "config.waiting.to_pull_badge",
+            },
             _list(_("Readers"), "group", "circulation.reader"),
+            _item(_("Reports and printing"), "print", "reports", _asks(REPORTS)),
         ]
     },
     {
@@ -107,7 +128,7 @@ SIDEBAR = [
             _list(_("Payments"), "payments", "billing.payment"),
             {
                 **_list(_("To review"), "fact_check", "billing.payment", TO_REVIEW),
-                "badge": "billing.admin.payments.to_review",
+                "badge": "config.waiting.to_review_badge",
             },
             _list(_("Refunds"), "currency_exchange", "billing.refund"),
             _list(_("Charges"), "receipt_long", "billing.charge"),
@@ -116,26 +137,9 @@ SIDEBAR = [
         ],
     },
     {
-        "title": _("Rules"),
-        "collapsible": True,
-        "items": [
-            _list(_("Loan policies"), "rule", "circulation.loanpolicy"),
-            _item(
-                _("Which rule applies"),
-                "quiz",
-                WHICH_RULE,
-                _may("circulation.view_loanpolicy"),
-            ),
-            _list(_("Reader categories"), "groups", "circulation.readercategory"),
-            _list(_("Item types"), "category", "catalog.itemtype"),
-            _list(_("Closed days"), "event_busy", "circulation.closedday"),
-            _list(_("Weekly closing days"), "calendar_view_week", "circulation.closedweekday"),
-            _list(_("Overrides"), "front_hand", "circulation.override"),
-        ],
-    },
-    {
         "title": _("Alerts"),
         "collapsible": True,
+        "badge": "config.waiting.failed_badge",
         "items": [
             _item(
                 _("Channels"),
@@ -144,12 +148,14 @@ SIDEBAR = [
                 _may("alerts.view_channel", "alerts.add_channel"),
             ),
             _list(_("Deliveries"), "outbox", "alerts.delivery"),
+            _list(_("Given up lately"), "sms_failed", "alerts.delivery", FAILED_LATELY),
             _list(_("Events"), "notifications", "alerts.event"),
         ],
     },
     {
         "title": _("Jobs"),
         "collapsible": True,
+        "badge": "config.waiting.late_jobs_badge",
         "items": [
             _item(_("Jobs"), "manufacturing", JOBS, may_see_jobs),
             _item(_("Schedules"), "schedule", "admin:django_q_schedule_changelist", _superuser),
@@ -162,6 +168,20 @@ SIDEBAR = [
         "title": _("Settings"),
         "collapsible": True,
         "items": [
+            _item(_("Set-up"), "checklist", SET_UP, may_see_set_up),
+            _list(_("Loan policies"), "rule", "circulation.loanpolicy"),
+            _item(
+                _("Which rule applies"),
+                "quiz",
+                WHICH_RULE,
+                _may("circulation.view_loanpolicy"),
+            ),
+            _list(_("Reader categories"), "groups", "circulation.readercategory"),
+            _list(_("Item types"), "category", "catalog.itemtype"),
+            _list(_("Closed days"), "event_busy", "circulation.closedday"),
+            _list(_("Weekly closing days"), "calendar_view_week", "circulation.closedweekday"),
+            _list(_("Overrides"), "front_hand", "circulation.override"),
+            _item(_("History"), "manage_search", "history", _may("alerts.view_officeact")),
             _list(_("Roles"), "admin_panel_settings", "auth.group"),
             _list(_("Integration keys"), "key", "circulation.integrationkey"),
             _list(_("External sign-ins"), "passkey", "circulation.externalidentity"),
@@ -182,5 +202,11 @@ SETTINGS: dict[str, Any] = {
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,
     "BORDER_RADIUS": "6px",
-    "SIDEBAR": {"show_search": False, "navigation": SIDEBAR},
+    "DASHBOARD_CALLBACK": "config.dashboard.today",
+    "STYLES": [lambda _request: static("config/office.css")],
+    "SCRIPTS": [
+        lambda _request: static(PALETTE),
+        lambda _request: static("config/names.js"),
+    ],
+    "SIDEBAR": {"show_search": True, "command_search": True, "navigation": SIDEBAR},
 }

@@ -8,13 +8,18 @@ from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
+from unfold.contrib.filters.admin import (
+    ChoicesDropdownFilter,
+    DropdownFilter,
+    RelatedDropdownFilter,
+)
 from unfold.decorators import display
 
-from alerts import replay
+from alerts import office_acts, replay
 from alerts.backoffice.acts import ActsAdmin, act
 from alerts.backoffice.pages import (
     AutocompleteFilter,
@@ -33,6 +38,21 @@ BADGES = {
     DeliveryStatus.DEAD: "danger",
 }
 SHOWN = 25
+
+
+class LatelyFilter(DropdownFilter):
+    """What needs somebody now; the older ones are found by their status."""
+
+    title = gettext_lazy("lately")
+    parameter_name = "lately"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("failed", _("Given up in the last 7 days"))]
+
+    def queryset(self, request: HttpRequest, found: QuerySet[Delivery]) -> QuerySet[Delivery]:
+        if self.value() != "failed":
+            return found
+        return found.filter(pk__in=Delivery.objects.failed_lately(at=timezone.now()).values("pk"))
 
 
 @admin.register(Delivery)
@@ -84,6 +104,7 @@ class DeliveryAdmin(ReadOnly, ActsAdmin):
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
         filters: list[Any] = [
+            LatelyFilter,
             ("status", ChoicesDropdownFilter),
             ("kind", ChoicesDropdownFilter),
             ("channel", RelatedDropdownFilter),
@@ -136,7 +157,7 @@ class DeliveryAdmin(ReadOnly, ActsAdmin):
     )
     def send_again(self, request: HttpRequest, delivery: Delivery) -> str:
         count = replay.send_again(delivery)
-        self.log_change(request, delivery, _("Sent again."))
+        office_acts.record(_("Sent again"), delivery, by=request.user)
         text = ngettext(
             "It is sent again.", "It is sent again, with all %(count)d of its message.", count
         )

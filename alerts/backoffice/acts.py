@@ -97,10 +97,10 @@ class ActsAdmin(OfficeAdmin):
         return (ActRefusedError, *self.refusals)
 
     def may(self, request: HttpRequest, permission: str) -> bool:
-        """Tell whether the user has a permission, named in full or as `delete`."""
+        """Tell whether the user has a permission, named in full or as `delete`; any of `a|b`."""
         if permission == "delete":
             return bool(self.has_delete_permission(request))
-        return request.user.has_perm(permission)
+        return any(request.user.has_perm(each) for each in permission.split("|"))
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         return {

@@ -14,6 +14,7 @@ from simple_history.admin import SimpleHistoryAdmin
 from alerts.events import EventKind
 
 LONGEST_VALUE = 300
+HIDDEN = "•••"
 KIND_LABELS = dict(EventKind.choices)
 """The only lists that are audited are of kinds of events."""
 
@@ -22,6 +23,10 @@ class AuditedAdmin(SimpleHistoryAdmin):
     """Adds the history of each object, kept by django-simple-history, to its page."""
 
     history_list_per_page = 50
+
+    def get_hidden_fields(self, request: HttpRequest) -> frozenset[str]:
+        """Return the fields whose values the user may not know: that they changed is shown."""
+        return frozenset()
 
     def history_form_view(
         self,
@@ -44,9 +49,10 @@ class AuditedAdmin(SimpleHistoryAdmin):
         if not records:
             return
         older = [*records[1:], self._record_before(request, records[-1])]
+        hidden = self.get_hidden_fields(request)
         for record, previous in zip(records, older, strict=True):
             if previous is not None and record.history_type == "~":
-                record.history_delta_changes = list(_changes(previous, record))
+                record.history_delta_changes = list(_changes(previous, record, hidden))
 
     def _record_before(self, request: HttpRequest, record: Any) -> Any:
         if record.history_type == "+":
@@ -56,23 +62,27 @@ class AuditedAdmin(SimpleHistoryAdmin):
         return found.filter(history_id__lt=record.history_id).order_by("-history_id").first()
 
 
-def _changes(previous: Any, record: Any) -> Iterator[dict[str, str]]:
+def _changes(previous: Any, record: Any, hidden: frozenset[str]) -> Iterator[dict[str, str]]:
     """Yield what differs. The library's own comparison leaves out fields that no form edits."""
     for field in record.tracked_fields:
         if getattr(previous, field.attname) != getattr(record, field.attname):
             yield {
                 "field": capfirst(str(field.verbose_name)),
-                "old": _shown(previous, field),
-                "new": _shown(record, field),
+                "old": HIDDEN if field.name in hidden else _shown(previous, field),
+                "new": HIDDEN if field.name in hidden else _shown(record, field),
             }
 
 
 def _shown(record: Any, field: "Field[Any, Any]") -> str:
-    """Return a value in the librarian's words: by label, by locale, nothing as a dash."""
     try:
         value = getattr(record, field.name)
     except ObjectDoesNotExist:
         return _("(deleted since)")
+    return in_words(field, value)
+
+
+def in_words(field: "Field[Any, Any]", value: Any) -> str:
+    """Return a value as staff read it: by label, by locale, nothing as a dash."""
     if isinstance(value, list):
         value = ", ".join(str(KIND_LABELS.get(each, each)) for each in value)
     if value is None or value == "":

@@ -19,6 +19,7 @@ from django.utils import formats, timezone
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.contrib.filters.forms import AutocompleteDropdownForm
@@ -103,6 +104,8 @@ class OfficeAdmin(ModelAdmin):
     change_form_outer_after_template = "office/tables.html"
     empty_list: Any = ""
     """What to do where the list has no rows at all."""
+    about: Any = ""
+    """What a setting is for, said above its list by the template `office/about.html`."""
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -164,6 +167,8 @@ class OfficeInline(TabularInline):
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if field is not None:
             _hide_related_buttons(field.widget)
+            # A table has the labels in its head, where no screen reader looks for them.
+            field.widget.attrs.setdefault("aria-label", capfirst(str(field.label)))
         return field
 
 

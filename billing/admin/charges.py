@@ -136,7 +136,11 @@ class ChargeAdmin(ReadOnly, AuditedAdmin, ActsAdmin):
 class AdjustmentAdmin(ReadOnly, AuditedAdmin, OfficeAdmin):
     list_display = ("kind", "charge", "amount", "reason", "by", "created_at")
     list_select_related = ("charge", "by")
-    list_filter = (("kind", ChoicesDropdownFilter), ("by", AutocompleteFilter))
+    list_filter = (
+        ("kind", ChoicesDropdownFilter),
+        ("charge__reader", AutocompleteFilter),
+        ("by", AutocompleteFilter),
+    )
     search_fields: tuple[str, ...] = ("=charge__reader__card_number",)
     search_help_text = gettext_lazy("The whole card number of a reader")
     ordering = ("-id",)

@@ -18,6 +18,7 @@ from unfold.widgets import (
 
 from alerts.backoffice.acts import ActRefusedError, ActsAdmin, act
 from alerts.backoffice.pages import staff
+from alerts.backoffice.prints import prints
 from billing import gateways, ledger, payments, refunds
 from billing.admin import words
 from billing.admin.asking import refuse_when_late, refusing, usable_gateway
@@ -59,7 +60,14 @@ class RefundForm(BaseDialogForm):
 
 
 class PaymentActs(ActsAdmin):
-    actions: tuple[str, ...] = ("ask_provider",)
+    actions: tuple[str, ...] = ("print_receipts", "ask_provider")
+    print_receipts = prints(
+        gettext_lazy("Print receipts"),
+        permission="billing.view_payment",
+        url_name="billing-receipts",
+        parameter="payment",
+        name="print_receipts",
+    )
     actions_detail: tuple[str, ...] = ("accept", "give_back", "ask_provider", "close_session")
     refusals = (refunds.RefundRefusedError,)
 

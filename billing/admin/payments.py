@@ -26,7 +26,6 @@ from billing.admin.payment_filters import (
 )
 from billing.models import Charge, Payment, PaymentStatus
 
-MOST_TO_REVIEW = 99
 MOST_FOUND = 25
 
 
@@ -186,11 +185,3 @@ def can_be_paid_online(payment: Payment) -> bool:
     if gateways.online() is None:
         return False
     return Charge.objects.open().filter(allocations__payment=payment).exists()
-
-
-def to_review(request: HttpRequest) -> str:
-    """Return how many payments are to be reviewed, for the sidebar: nothing where none is."""
-    waiting = Payment.objects.filter(status=PaymentStatus.REVIEW)[: MOST_TO_REVIEW + 1].count()
-    if waiting > MOST_TO_REVIEW:
-        return f"{MOST_TO_REVIEW}+"
-    return str(waiting or "")

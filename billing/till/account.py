@@ -1,12 +1,12 @@
 """The reader's account page: what is owed and why, what was paid, and what can be done about it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
 from django.contrib import admin, messages
-from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -32,24 +32,25 @@ ACTS: dict[str, type[Act]] = {
 }
 
 
+Frame = Mapping[str, Any]
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
-def page(request: HttpRequest, pk: int) -> HttpResponse:
+def page(request: HttpRequest, reader: Any, *, frame: Frame) -> HttpResponse:
+    """Show a reader's account, or do what was posted.
+
+    `frame` is what whoever mounts the page adds to its context, with the `head_template` that draws
+    it: the account is one tab of the reader's page, of which the till knows nothing.
+    """
     if not any(request.user.has_perm(permission) for permission in MAY_LOOK):
         raise PermissionDenied(_("Your account may not do this. Ask an administrator."))
-    account = Account(_reader(pk))
+    account = Account(reader)
     if request.method == "POST":
-        return _acted(request, account)
-    return _shown(request, account)
+        return _acted(request, account, frame=frame)
+    return _shown(request, account, frame=frame)
 
 
-def _reader(pk: int) -> Any:
-    reader = get_user_model().objects.filter(pk=pk).first()
-    if reader is None:
-        raise Http404(_("There is no such reader."))
-    return reader
-
-
-def _acted(request: HttpRequest, account: Account) -> HttpResponse:
+def _acted(request: HttpRequest, account: Account, *, frame: Frame) -> HttpResponse:
     """Do what was posted; what is refused is shown with what was filled in."""
     chosen = ACTS.get(request.POST.get("act", ""))
     if chosen is None:
@@ -74,14 +75,16 @@ def _acted(request: HttpRequest, account: Account) -> HttpResponse:
     now = Account(account.reader)
     again = request.POST.copy()
     again["seen"] = now.state
-    return _shown(request, now, tried=chosen(now, again))
+    return _shown(request, now, frame=frame, tried=chosen(now, again))
 
 
 def _back(account: Account) -> HttpResponse:
     return HttpResponseRedirect(reverse("billing-account", args=[account.reader.pk]))
 
 
-def _shown(request: HttpRequest, account: Account, *, tried: Act | None = None) -> HttpResponse:
+def _shown(
+    request: HttpRequest, account: Account, *, frame: Frame, tried: Act | None = None
+) -> HttpResponse:
     acts = {
         code: tried if isinstance(tried, act) else act(account)
         for code, act in ACTS.items()
@@ -91,6 +94,7 @@ def _shown(request: HttpRequest, account: Account, *, tried: Act | None = None) 
     reader = account.reader
     context = {
         **admin.site.each_context(request),
+        **frame,
         "title": _("Account of %(reader)s") % {"reader": reader},
         "account": account,
         "owed": money(account.owed),
@@ -102,9 +106,7 @@ def _shown(request: HttpRequest, account: Account, *, tried: Act | None = None) 
             ticked=tried.ticked if isinstance(tried, TakeCash) else None,
             may_tick=TakeCash.code in fitting,
         ),
-        "tables": history_tables(request, reader),
-        "reader_url": reverse("admin:circulation_reader_change", args=[reader.pk]),
-        "may_see_reader": request.user.has_perm("circulation.view_reader"),
+        "tables": history_tables(request, account),
         "currency": settings.CURRENCY,
     }
     return TemplateResponse(request, "billing/account.html", context)

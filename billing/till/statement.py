@@ -5,6 +5,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from django.db.models import Case, F, Q, When
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from circulation.models import Reader
 
 MOST_ROWS = 100
+MOST_PAST = 25
 CASH_FORM = "till-cash"
 
 
@@ -33,11 +35,15 @@ class Account:
 
     @cached_property
     def owed(self) -> Decimal:
-        return accounts.debt(self.reader)
+        if len(self.open_charges) == MOST_ROWS:  # there may be more
+            return accounts.debt(self.reader)
+        return sum((charge.owed for charge in self.open_charges), accounts.ZERO)
 
     @cached_property
     def credit(self) -> Decimal:
-        return accounts.credit(self.reader)
+        if len(self.with_credit) == MOST_ROWS:
+            return accounts.credit(self.reader)
+        return sum((payment.credit for payment in self.with_credit), accounts.ZERO)
 
     @property
     def balance(self) -> Decimal:
@@ -48,17 +54,28 @@ class Account:
         """What an act was decided on: if it differs by then, somebody else was quicker."""
         return f"{self.owed}/{self.credit}"
 
-    @cached_property
+    @property
     def open_charges(self) -> list[Any]:
         """The oldest ones on which something is owed: they are paid first."""
-        found = Charge.objects.open().filter(reader=self.reader).order_by("pk")
-        return _in_cents(found[:MOST_ROWS], "owed")
+        return [charge for charge in self._charges if charge.owed > 0][:MOST_ROWS]
+
+    @property
+    def settled_charges(self) -> list[Any]:
+        """The newest ones on which nothing is owed, unless too many are open."""
+        return [charge for charge in self._charges if charge.owed <= 0]
+
+    @cached_property
+    def _charges(self) -> list[Any]:
+        """The open ones, the oldest first, and after them the settled ones, the newest first."""
+        is_open = Q(owed__gt=0)
+        place = Case(When(is_open, then=F("pk")), default=-F("pk"))
+        found = Charge.objects.with_owed().filter(reader=self.reader)
+        rows = found.order_by(Case(When(is_open, then=0), default=1), place)
+        return _in_cents(rows[: MOST_ROWS + MOST_PAST], "owed")
 
     @cached_property
     def with_credit(self) -> list[Any]:
         """The payments of which something is left."""
-        if not self.credit:
-            return []
         settled = (PaymentStatus.PAID, PaymentStatus.REFUNDED)
         payments: Any = Payment.objects.filter(reader=self.reader, status__in=settled)
         found = payments.with_credit().filter(credit__gt=0).order_by("pk")
@@ -138,14 +155,35 @@ def _computed(charge: Charge) -> SafeString:
     return format_html('<span class="till-why">{} {}</span>', text, grows)
 
 
-def history_tables(request: HttpRequest, reader: "Reader") -> list[Table]:
+def history_tables(request: HttpRequest, account: Account) -> list[Table]:
     """Return what was paid, given back and taken off, the newest first, for who may see it."""
     tables = []
+    reader = account.reader
+    if may_view(request, Charge):
+        tables.append(_settled_table(account))
     if may_view(request, Payment):
         tables += [_payments_table(reader), _refunds_table(reader)]
     if may_view(request, Adjustment):
         tables.append(_adjustments_table(reader))
     return tables
+
+
+def _settled_table(account: Account) -> Table:
+    rows = [
+        (
+            page_link(charge, charge.get_kind_display()),
+            _computed(charge),
+            day(charge.created_at),
+            money(charge.amount),
+            money(charge.paid),
+            money(charge.adjusted),
+        )
+        for charge in account.settled_charges[:MOST_PAST]
+    ]
+    headers = [_("Charge"), _("How it is computed"), _("Opened"), _("Amount"), _("Paid")]
+    headers.append(_("Taken off"))
+    more = list_url(Charge, reader__id__exact=account.reader.pk)
+    return Table(_("Settled charges"), headers, rows, _("Nothing was settled yet."), more)
 
 
 def _payments_table(reader: "Reader") -> Table:
@@ -166,7 +204,7 @@ def _payments_table(reader: "Reader") -> Table:
             money(payment.refunded_amount) if payment.refunded_amount else "–",
             _receipt_link(payment),
         )
-        for payment in payments.select_related("taken_by").order_by("-pk")[:MOST_ROWS]
+        for payment in payments.select_related("taken_by").order_by("-pk")[:MOST_PAST]
     ]
     headers = [_("Number"), _("Status"), _("For"), _("Amount"), _("By"), _("When"), _("Taken by")]
     headers += [_("Refunded"), _("Receipt")]
@@ -193,10 +231,11 @@ def _refunds_table(reader: "Reader") -> Table:
             refund.by or "–",
             day(refund.done_at or refund.created_at),
         )
-        for refund in found.order_by("-pk")[:MOST_ROWS]
+        for refund in found.order_by("-pk")[:MOST_PAST]
     ]
     headers = [_("Status"), _("Amount"), _("Of payment"), _("By"), _("Reason"), _("Who"), _("When")]
-    return Table(_("Given back"), headers, rows, _("Nothing was given back."))
+    more = list_url(Refund, payment__reader__id__exact=reader.pk)
+    return Table(_("Given back"), headers, rows, _("Nothing was given back."), more)
 
 
 def _adjustments_table(reader: "Reader") -> Table:
@@ -210,7 +249,8 @@ def _adjustments_table(reader: "Reader") -> Table:
             adjustment.by or "–",
             day(adjustment.created_at),
         )
-        for adjustment in found.order_by("-pk")[:MOST_ROWS]
+        for adjustment in found.order_by("-pk")[:MOST_PAST]
     ]
     headers = (_("What"), _("Amount"), _("Charge"), _("Reason"), _("By"), _("When"))
-    return Table(_("Waived and corrected"), headers, rows, _("Nothing was taken off."))
+    more = list_url(Adjustment, charge__reader__id__exact=reader.pk)
+    return Table(_("Waived and corrected"), headers, rows, _("Nothing was taken off."), more)

@@ -9,6 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import DropdownFilter
@@ -25,11 +26,13 @@ from alerts.backoffice.pages import (
     list_url,
     staff,
 )
+from alerts.backoffice.prints import prints
 from catalog.models import Book
 from catalog.search import search
 from circulation import holds
 from circulation.admin.finding import readers_matching
 from circulation.models import Hold, Reader
+from circulation.printing import slips
 from circulation.refusals import RefusedError
 
 STATUS_BADGES = {"waiting": "info", "ready": "success", "expired": "warning"}
@@ -48,6 +51,7 @@ class HoldStateFilter(DropdownFilter):
         return [
             ("pull", _("To pull: a copy is free on the shelves")),
             ("active", _("Waiting or ready")),
+            ("forgotten", _("Not picked up in time, in the last 7 days")),
             *statuses,
         ]
 
@@ -59,6 +63,9 @@ class HoldStateFilter(DropdownFilter):
                 return found.filter(pk__in=holds.to_pull().order_by().values("pk"))
             case "active":
                 return found.filter(pk__in=Hold.objects.active().values("pk"))
+            case "forgotten":
+                forgotten = Hold.objects.not_picked_up(on=timezone.localdate())
+                return found.filter(pk__in=forgotten.values("pk"))
         return found.filter(status=self.value())
 
 
@@ -92,7 +99,7 @@ class HoldAdmin(ReadOnly, AuditedAdmin, ActsAdmin):
         ("copy", "pickup_until"),
     )
     readonly_fields = ("status_badge", "place")
-    actions = ("cancel",)
+    actions = ("cancel", "print_slips")
     actions_detail = actions
     refusals = (RefusedError, holds.HoldNotActiveError)
     empty_list = gettext_lazy("Place a hold for a reader who waits for a book that is out.")
@@ -145,6 +152,14 @@ class HoldAdmin(ReadOnly, AuditedAdmin, ActsAdmin):
     @display(description=gettext_lazy("status"), ordering="status")
     def status_badge(self, hold: Hold) -> str:
         return status_badge(hold)
+
+    print_slips = prints(
+        gettext_lazy("Print slips"),
+        permission=slips.MAY_PRINT,
+        url_name="print-slips",
+        parameter="hold",
+        name="print_slips",
+    )
 
     @act(
         gettext_lazy("Cancel"),

@@ -34,6 +34,10 @@ def _returned_badge(loan: Loan) -> str:
     return badge(_("returned late"), "warning") if is_late else badge(_("returned"), "success")
 
 
+LATE = {"late-1": (1, 7), "late-8": (8, 30), "late-31": (31, None)}
+"""For how many days, by the state that the filter calls it."""
+
+
 class LoanStateFilter(DropdownFilter):
     title = gettext_lazy("state")
     parameter_name = "state"
@@ -42,6 +46,9 @@ class LoanStateFilter(DropdownFilter):
         return [
             ("open", _("Open")),
             ("overdue", _("Overdue")),
+            ("late-1", _("Overdue by 1 to 7 days")),
+            ("late-8", _("Overdue by 8 to 30 days")),
+            ("late-31", _("Overdue by more than 30 days")),
             ("today", _("Due today")),
             ("lost", _("Lost, not found")),
             ("late", _("Returned late")),
@@ -52,13 +59,9 @@ class LoanStateFilter(DropdownFilter):
     def queryset(self, request: HttpRequest, loans: QuerySet[Loan]) -> QuerySet[Loan]:
         today = timezone.localdate()
         came_back = Q(actual_return_date__isnull=False, undone_at__isnull=True)
+        if (out := _out(self.value(), on=today)) is not None:
+            return loans.filter(pk__in=out.values("pk"))
         match self.value():
-            case "open":
-                return loans.filter(pk__in=Loan.objects.open().values("pk"))
-            case "overdue":
-                return loans.filter(pk__in=Loan.objects.overdue(on=today).values("pk"))
-            case "today":
-                return loans.filter(pk__in=Loan.objects.due(on=today).values("pk"))
             case "lost":
                 return loans.filter(lost_date__isnull=False, actual_return_date__isnull=True)
             case "late":
@@ -68,3 +71,17 @@ class LoanStateFilter(DropdownFilter):
             case "undone":
                 return loans.filter(undone_at__isnull=False)
         return loans
+
+
+def _out(state: str | None, *, on: date) -> QuerySet[Loan] | None:
+    """Return the open loans in a state, or None where it is none of them."""
+    match state:
+        case "open":
+            return Loan.objects.open()
+        case "overdue":
+            return Loan.objects.overdue(on=on)
+        case "today":
+            return Loan.objects.due(on=on)
+        case str() if state in LATE:
+            return Loan.objects.late_by(*LATE[state], on=on)
+    return None

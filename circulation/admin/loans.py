@@ -24,14 +24,17 @@ from alerts.backoffice.pages import (
     page_link,
     staff,
 )
+from alerts.backoffice.prints import prints
 from billing.models import Charge
 from catalog.import_admin import ImportExportPages
 from catalog.search import search
-from circulation import desk, policy, undo
+from circulation import desk, personal_data, policy, undo
 from circulation.admin.finding import readers_matching
 from circulation.admin.loan_states import LoanStateFilter, status_badge
 from circulation.models import DeskAct, Loan, Override
 from circulation.refusals import RefusedError
+
+UNDO = "undo"
 
 
 @admin.register(Loan)
@@ -57,7 +60,7 @@ class LoanAdmin(ImportExportPages, ReadOnly, AuditedAdmin, ActsAdmin):
     search_fields = ("copy__barcode",)
     search_help_text = gettext_lazy("Barcode, card number, or words of a name or title")
     ordering = ("-borrow_date", "-id")
-    actions = ("take_back", "renew", "mark_lost", "found", "undo_last")
+    actions = ("take_back", "renew", "mark_lost", "found", "undo_last", "print_letters")
     actions_detail = actions
     refusals = (RefusedError,)
     empty_list = gettext_lazy("Lend the first copy at the desk.")
@@ -101,11 +104,19 @@ class LoanAdmin(ImportExportPages, ReadOnly, AuditedAdmin, ActsAdmin):
         found |= Q(reader__in=readers_matching(term).values("pk"))
         return queryset.filter(found | Q(copy__barcode=term)), False
 
+    def may(self, request: HttpRequest, permission: str) -> bool:
+        """Who may do any of the acts may undo that one; which it was, is asked on undoing."""
+        if permission == UNDO:
+            return any(request.user.has_perm(needed) for needed in undo.PERMISSIONS.values())
+        return super().may(request, permission)
+
     def fitting_acts(self, row: Loan) -> Iterable[str]:
         if row.is_open:
             yield from ("take_back", "renew", "mark_lost")
         elif row.actual_return_date is None:
             yield "found"
+        if row.is_overdue(on=timezone.localdate()):
+            yield "print_letters"
         if row.acts.filter(undone_at=None, date=timezone.localdate()).exists():
             yield "undo_last"
 
@@ -159,6 +170,14 @@ class LoanAdmin(ImportExportPages, ReadOnly, AuditedAdmin, ActsAdmin):
     def status(self, loan: Loan) -> str:
         return status_badge(loan, on=timezone.localdate())
 
+    print_letters = prints(
+        gettext_lazy("Print overdue letters"),
+        permission=personal_data.SEE,
+        url_name="print-letters",
+        parameter="loan",
+        name="print_letters",
+    )
+
     @act(
         gettext_lazy("Take back"),
         permission="circulation.check_in",
@@ -207,7 +226,7 @@ class LoanAdmin(ImportExportPages, ReadOnly, AuditedAdmin, ActsAdmin):
 
     @act(
         gettext_lazy("Undo"),
-        permission="circulation.view_loan",
+        permission=UNDO,
         question=gettext_lazy("Undo what was done last today, with its money?"),
         icon="undo",
     )
@@ -253,7 +272,7 @@ def _charges(loan: Loan) -> Table:
 class OverrideAdmin(ReadOnly, OfficeAdmin):
     list_display = ("message", "loan", "reason", "by", "created_at")
     list_select_related = ("loan__copy", "loan__reader", "by")
-    list_filter = (("by", AutocompleteFilter),)
+    list_filter = (("by", AutocompleteFilter), ("loan__reader", AutocompleteFilter))
     ordering = ("-id",)
     fields = ("message", "loan", "reason", ("by", "created_at"))
     empty_list = gettext_lazy("Blocks that staff set aside at the desk are listed here.")

@@ -1,27 +1,11 @@
 """Readers and their accounts: who may see, change and sign in as whom."""
 
-from collections.abc import Iterable
-from datetime import date
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.auth.admin import UserAdmin
 from django.core.exceptions import PermissionDenied
-from django.db.models import (
-    Count,
-    DecimalField,
-    Exists,
-    IntegerField,
-    OuterRef,
-    Q,
-    QuerySet,
-    Subquery,
-    Sum,
-    Value,
-    prefetch_related_objects,
-)
-from django.db.models.functions import Coalesce
-from django.http import HttpRequest, HttpResponse
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet, prefetch_related_objects
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -35,11 +19,11 @@ from alerts import preferences
 from alerts.backoffice.acts import ActRefusedError
 from alerts.backoffice.deletion import DeletionAdmin
 from alerts.backoffice.history import AuditedAdmin
-from alerts.backoffice.pages import Table, badge, list_url, may_view, money, staff
-from billing import charges
+from alerts.backoffice.pages import OfficeChangeList, badge, money, staff
+from alerts.backoffice.prints import prints
 from billing.models import Charge
 from catalog.import_admin import ImportExportPages
-from circulation import deletion
+from circulation import deletion, personal_data, reader_page, reader_page_views
 from circulation.admin.accounts import (
     IDENTITY,
     RIGHTS,
@@ -48,12 +32,10 @@ from circulation.admin.accounts import (
     is_granted,
     may_touch_account,
 )
-from circulation.admin.books import holds_table, loans_table
-from circulation.admin.charges import charges_table
 from circulation.admin.finding import readers_matching
-from circulation.models import Hold, Loan, Reader
-
-MONEY = DecimalField(max_digits=12, decimal_places=2)
+from circulation.admin.rights import RightsKept
+from circulation.models import Loan, Reader
+from circulation.printing import cards
 
 
 class ReaderStateFilter(DropdownFilter):
@@ -88,11 +70,18 @@ class ReaderStateFilter(DropdownFilter):
         return readers
 
 
+class ReaderList(OfficeChangeList):
+    def url_for_result(self, result: Reader) -> str:
+        """Lead from the list to what is needed most: what the reader has, not the form."""
+        return reader_page.reader_url(result.pk)
+
+
 @admin.register(Reader)
 class ReaderAdmin(  # type: ignore[misc]
-    ImportExportPages, AuditedAdmin, DeletionAdmin, UserAdmin
+    ImportExportPages, AuditedAdmin, DeletionAdmin, RightsKept
 ):
     import_kind = "readers"
+    change_form_outer_before_template = "circulation/reader_head.html"
     form = ReaderForm
     add_form = NewReaderForm
     add_form_template = None
@@ -113,6 +102,14 @@ class ReaderAdmin(  # type: ignore[misc]
     ordering = ("last_name", "first_name", "id")
     filter_horizontal = ("groups",)
     readonly_fields = ("last_login", "date_joined", "import_run")
+    actions = ("print_cards", "delete_chosen")
+    print_cards = prints(
+        gettext_lazy("Print cards"),
+        permission=cards.MAY_PRINT,
+        url_name="print-cards",
+        parameter="reader",
+        name="print_cards",
+    )
     refusals = (deletion.DeletionRefusedError,)
     empty_list = gettext_lazy("Add the first reader, or import a list of readers.")
     person = (
@@ -153,21 +150,14 @@ class ReaderAdmin(  # type: ignore[misc]
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Reader]:
-        debts = Charge.objects.with_owed().filter(reader=OuterRef("pk")).order_by()
-        owed = debts.values("reader").annotate(sum=Sum("owed")).values("sum")
-        out = Loan.objects.unreturned().filter(reader=OuterRef("pk")).order_by()
-        number = out.values("reader").annotate(n=Count("pk")).values("n")
-        nothing = Value(charges.ZERO, output_field=MONEY)
-        return (
-            super()
-            .get_queryset(request)
-            .select_related("category")
-            .annotate(
-                owed=Coalesce(Subquery(owed, output_field=MONEY), nothing),
-                is_granted=is_granted(),
-                out=Coalesce(Subquery(number, output_field=IntegerField()), 0),
-            )
-        )
+        readers = super().get_queryset(request).select_related("category")
+        return reader_page.with_loans_and_debt(readers).annotate(is_granted=is_granted())
+
+    def get_urls(self) -> list[Any]:
+        return [*reader_page_views.urls(), *super().get_urls()]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ReaderList]:
+        return ReaderList
 
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
@@ -180,7 +170,12 @@ class ReaderAdmin(  # type: ignore[misc]
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Reader], search_term: str
     ) -> tuple[QuerySet[Reader], bool]:
+        if "@" in search_term and not personal_data.may_see(request):
+            return queryset.none(), False
         return readers_matching(search_term, queryset), False
+
+    def get_hidden_fields(self, request: HttpRequest) -> frozenset[str]:
+        return frozenset() if personal_data.may_see(request) else personal_data.FIELDS
 
     def get_fieldsets(self, request: HttpRequest, obj: Reader | None = None) -> Any:
         """Rights are shown where there are any, and to those who give them."""
@@ -192,8 +187,8 @@ class ReaderAdmin(  # type: ignore[misc]
         else:
             shown = (self.person, self.block, self.notice_boxes, self.account_of_another)
         if request.user.is_superuser or (obj is not None and obj.is_staff):
-            return (*shown, self.rights)
-        return shown
+            shown = (*shown, self.rights)
+        return shown if personal_data.may_see(request) else personal_data.without(shown)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Reader | None = None) -> Any:
         fixed = [*super().get_readonly_fields(request, obj), "password_link", "password_state"]
@@ -229,23 +224,21 @@ class ReaderAdmin(  # type: ignore[misc]
             response.context_data["title"] = title
         return response
 
-    def get_tables(self, request: HttpRequest, obj: Reader) -> Iterable[Table]:
-        if may_view(request, Loan):
-            yield loans_table(
-                request,
-                Loan.objects.unreturned().filter(reader=obj),
-                empty=_("This reader has nothing on loan."),
-                more_url=list_url(Loan, reader__id__exact=obj.pk),
-            )
-        if may_view(request, Hold):
-            yield holds_table(
-                request,
-                Hold.objects.active().filter(reader=obj),
-                empty=_("This reader waits for nothing."),
-                more_url=list_url(Hold, reader__id__exact=obj.pk),
-            )
-        if may_view(request, Charge):
-            yield charges_table(obj)
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        *args: Any,
+        obj: Model | None = None,
+        **kwargs: Any,
+    ) -> HttpResponse:
+        if obj is not None:
+            standing = reader_page.found(obj.pk, on=timezone.localdate())
+            context["head"] = reader_page.head(request, standing, active="details")
+        return super().render_change_form(request, context, *args, obj=obj, **kwargs)
+
+    def response_post_save_change(self, request: HttpRequest, obj: Reader) -> HttpResponseRedirect:
+        return HttpResponseRedirect(reader_page.reader_url(obj.pk))
 
     @display(description=gettext_lazy("name"), ordering="last_name")
     def name(self, reader: Reader) -> str:
@@ -253,7 +246,7 @@ class ReaderAdmin(  # type: ignore[misc]
 
     @display(description=gettext_lazy("state"))
     def state(self, reader: Reader) -> str:
-        return state_badge(reader, on=timezone.localdate())
+        return reader_page.state_badge(reader, on=timezone.localdate())
 
     @display(description=gettext_lazy("owes"))
     def owes(self, reader: Any) -> str:
@@ -277,13 +270,3 @@ class ReaderAdmin(  # type: ignore[misc]
     @display(description=gettext_lazy("password"))
     def password_state(self, reader: Reader) -> str:
         return _("set") if reader.has_usable_password() else _("none: cannot sign in")
-
-
-def state_badge(reader: Reader, *, on: date) -> str:
-    if not reader.is_active:
-        return badge(_("switched off"))
-    if reader.is_blocked:
-        return badge(_("blocked"), "danger")
-    if reader.is_expired(on=on):
-        return badge(_("expired"), "warning")
-    return badge(_("staff"), "info") if reader.is_staff else badge(_("active"), "success")

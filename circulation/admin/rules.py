@@ -41,6 +41,10 @@ class LoanPolicyAdmin(AuditedAdmin, DeletionAdmin):
     list_select_related = ("category", "item_type")
     search_fields = ("category__name", "item_type__name")
     list_before_template = "office/which_rule_link.html"
+    about = gettext_lazy(
+        "For how long and how many copies are lent, and what lateness costs. A policy for a reader "
+        "category or an item type beats the one for everybody; loans that are out keep their terms."
+    )
     fieldsets = (
         (
             gettext_lazy("Whom and what it covers"),
@@ -133,6 +137,10 @@ class ClosedDayAdmin(AuditedAdmin, DeletionAdmin):
     list_display = ("date", "weekday", "reason")
     search_fields = ("reason",)
     ordering = ("-date",)
+    list_before_template = "office/about.html"
+    about = gettext_lazy(
+        "Holidays and other single dates: no loan falls due on them, and none is fined for them."
+    )
     empty_list = gettext_lazy(
         "Add the dates on which the library is closed: nothing is due then, and no fine counts."
     )
@@ -146,6 +154,11 @@ class ClosedDayAdmin(AuditedAdmin, DeletionAdmin):
 class ClosedWeekdayAdmin(AuditedAdmin, DeletionAdmin):
     list_display = ("name",)
     ordering = ("weekday",)
+    list_before_template = "office/about.html"
+    about = gettext_lazy(
+        "The days of every week on which the library is closed: no loan falls due on them, and "
+        "none is fined for them. Holidays stand under “Closed days”."
+    )
     empty_list = gettext_lazy("The library is open on all seven days. Add those it is closed on.")
 
     @display(description=gettext_lazy("weekday"), ordering="weekday")
@@ -163,9 +176,14 @@ class ItemTypeAdmin(catalogue.ItemTypeAdmin):
 
 
 @admin.register(ReaderCategory)
-class ReaderCategoryAdmin(DeletionAdmin):
+class ReaderCategoryAdmin(AuditedAdmin, DeletionAdmin):
     list_display = ("name",)
     search_fields = ("name",)
+    list_before_template = "office/about.html"
+    about = gettext_lazy(
+        "Groups of readers that borrow on terms of their own. Name them here, give each a loan "
+        "policy, and choose the category on the reader's page."
+    )
     empty_list = gettext_lazy("Add groups of readers that have rules of their own, such as Child.")
 
     def delete_row(self, request: HttpRequest, row: ReaderCategory) -> None:

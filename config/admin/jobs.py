@@ -18,6 +18,7 @@ from django.views.decorators.http import require_POST
 from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import display
 
+from alerts import office_acts
 from alerts.backoffice.pages import OfficeAdmin, ReadOnly, badge, list_url
 from config import health, jobs
 from config.admin.queue import took_text
@@ -119,6 +120,7 @@ class JobRunAdmin(ReadOnly, OfficeAdmin):
             text = _("“%(job)s” could not be handed to a worker: the queue does not answer.")
             messages.error(request, text % {"job": name})
         else:
+            office_acts.record(_("Job started by hand"), by=request.user, about=name)
             text = _("“%(job)s” was handed to a worker. Reload this page to see its run.")
             messages.success(request, text % {"job": name})
         return HttpResponseRedirect(reverse("admin:config_jobs"))

@@ -15,7 +15,7 @@ from django_q import admin as replaced  # noqa: F401 - registers the pages that 
 from django_q.models import Failure, OrmQ, Schedule, Success, Task
 from unfold.decorators import display
 
-from alerts import trial
+from alerts import office_acts, trial
 from alerts.backoffice.pages import OfficeAdmin, ReadOnly
 from config import jobs, runs
 from config.admin.roles import ChangedBySuperusers
@@ -59,6 +59,20 @@ class ScheduleAdmin(SuperusersOnly, OfficeAdmin):
     search_fields = ("name",)
     ordering = ("name",)
     empty_list = gettext_lazy("Run “manage.py sync_jobs” to schedule Carrel's jobs.")
+
+    def save_model(self, request: HttpRequest, obj: Schedule, form: Any, change: bool) -> None:
+        """Keep what was changed: a schedule has no history, and runs whatever it names."""
+        super().save_model(request, obj, form, change)
+        what = _("Schedule changed") if change else _("Schedule added")
+        before = "; ".join(f"{name}: {form.initial.get(name)}" for name in form.changed_data)
+        after = "; ".join(f"{name}: {form.cleaned_data.get(name)}" for name in form.changed_data)
+        office_acts.record(
+            what, obj, by=request.user, about=obj.name or obj.func, before=before, after=after
+        )
+
+    def delete_model(self, request: HttpRequest, obj: Schedule) -> None:
+        office_acts.record(_("Schedule deleted"), obj, by=request.user, about=obj.name or obj.func)
+        super().delete_model(request, obj)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Schedule]:
         last = Task.objects.filter(id=OuterRef("task")).values("success")

@@ -6,8 +6,10 @@ from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin
 from django.contrib.auth.models import Group
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from alerts import office_acts
 from alerts.backoffice.pages import OfficeAdmin
 
 admin.site.index_title = gettext_lazy("Library")
@@ -30,3 +32,35 @@ class ChangedBySuperusers:
 @admin.register(Group)
 class RoleAdmin(ChangedBySuperusers, OfficeAdmin, GroupAdmin):  # type: ignore[misc]
     """Looked at by those who may, changed by superusers. `config.roles` writes the usual ones."""
+
+    list_before_template = "office/about.html"
+    about = gettext_lazy(
+        "What members of staff may do; a role is given on the page of the person. Librarian, "
+        "Assistant, Cashier and Auditor come with Carrel and are set right at each update: for "
+        "other rights add a role of your own."
+    )
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Keep which rights were given to a role and taken from it: groups have no history."""
+        before = _rights_of(form.instance)
+        super().save_related(request, form, formsets, change)
+        what = _("Role changed") if change else _("Role added")
+        record_rights(what, form.instance, before=before, by=request.user)
+
+    def delete_model(self, request: HttpRequest, obj: Group) -> None:
+        office_acts.record(
+            _("Role deleted"), obj, by=request.user, before=", ".join(sorted(_rights_of(obj)))
+        )
+        super().delete_model(request, obj)
+
+
+def record_rights(what: str, role: Group, *, before: set[str], by: Any) -> None:
+    """Keep what a role may now and might not before, and the other way round."""
+    now = _rights_of(role)
+    taken, given = sorted(before - now), sorted(now - before)
+    if taken or given or by is not None:
+        office_acts.record(what, role, by=by, before=", ".join(taken), after=", ".join(given))
+
+
+def _rights_of(role: Group) -> set[str]:
+    return set(role.permissions.order_by().values_list("name", flat=True))

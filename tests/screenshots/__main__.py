@@ -59,9 +59,12 @@ def scan(page: Page, *codes: str) -> None:
         page.wait_for_timeout(300 if rows else 600)
 
 
-def take(page: Page, name: str) -> None:
+def take(page: Page, name: str, *, is_whole: bool = False) -> None:
+    """Keep what is seen of the page, or the whole of it; in the second case charts are drawn."""
     page.wait_for_load_state("networkidle")
-    page.screenshot(path=HERE / f"{name}.png")
+    if is_whole:
+        page.wait_for_timeout(1500)
+    page.screenshot(path=HERE / f"{name}.png", full_page=is_whole)
 
 
 def sign_in(page: Page, address: str) -> None:
@@ -74,6 +77,7 @@ def sign_in(page: Page, address: str) -> None:
 
 def picture(page: Page, address: str) -> None:
     sign_in(page, address)
+    take(page, "today", is_whole=True)
     page.goto(f"{address}/admin/desk/")
     scan(page, READER, *FREE_COPIES, HELD_COPY)
     take(page, "desk")
@@ -87,6 +91,8 @@ def picture(page: Page, address: str) -> None:
     account = page.locator("a[href*='/admin/money/account/']").first.get_attribute("href")
     page.goto(f"{address}{account}")
     take(page, "account")
+    page.get_by_role("link", name="Loans now").click()
+    take(page, "reader")
     page.goto(f"{address}/admin/catalog/book/?q=dickens")
     take(page, "books")
     page.goto(f"{address}/admin/catalog/book/import/")

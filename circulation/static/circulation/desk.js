@@ -259,6 +259,7 @@
     F2: switchMode,
     F4: () => openBox(state.mode === "lend" ? "due" : "dropped"),
     F6: () => part("reader").querySelector("[data-account]")?.click(),
+    F7: () => part("reader").querySelector("[data-reader-page]")?.click(),
     F8: (event) => (queue.isStuck ? queue.goOn() : acceptOffer(event.shiftKey ? 1 : 0)),
     F9: undoLast,
     Escape: escape,
@@ -336,4 +337,8 @@
   setInterval(watchSilence, 500);
   setMode(state.mode);
   field.focus();
+  if (settings.served) {
+    history.replaceState(null, "", location.pathname); // reloading brings back nobody who was let go
+    queue.add(act(settings.readerUrl, { reader: settings.served }));
+  }
 })();

@@ -1,0 +1,1 @@
+"""What is printed: slips for holds, overdue letters, barcode labels and readers' cards."""

@@ -1,0 +1,1 @@
+"""Reports: overdue readers, circulation, what is most wanted and what nobody borrows."""

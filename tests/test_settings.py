@@ -100,3 +100,13 @@ def test_a_site_with_redis_keeps_queue_and_cache_there(redis: Redis) -> None:
 def test_what_the_console_channel_says_it_wrote_is_written_whatever_the_log_level_is() -> None:
     said = "import logging; logging.getLogger('alerts.console').info('Due tomorrow')"
     assert "Due tomorrow" in start("shell", "-c", said, **SITE, LOG_LEVEL="ERROR").stderr
+
+
+@pytest.mark.parametrize(("prepares", "threshold"), [("true", "5"), ("false", "None")])
+def test_statements_are_prepared_on_postgresql_unless_a_pooler_cannot(
+    prepares: str, threshold: str
+) -> None:
+    shown = "from django.conf import settings; print(settings.DATABASES['default']['OPTIONS'])"
+    site = {**SITE, "DATABASE_URL": "postgres://127.0.0.1/carrel", "DATABASE_PREPARES": prepares}
+    told = start("shell", "--no-imports", "-c", shown, **site)
+    assert f"'prepare_threshold': {threshold}" in told.stdout, told.stderr

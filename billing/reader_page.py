@@ -83,7 +83,7 @@ def show(request: HttpRequest, page: Page) -> HttpResponse:
     else:
         context = {
             **asdict(page),
-            "library": settings.UNFOLD["SITE_TITLE"],
+            "library": settings.LIBRARY_NAME,
             "seconds": LOOK_AGAIN_SECONDS,
         }
         template = "billing/reader_page.html"

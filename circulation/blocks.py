@@ -12,7 +12,7 @@ from billing import accounts, charges
 from billing.models import Charge, ChargeKind
 from catalog.models import Book, Copy, CopyStatus
 from circulation import fines, policy, rules
-from circulation.models import Hold, HoldStatus, Loan, LoanPolicy, LoanQuerySet, Reader
+from circulation.models import ACTIVE_HOLD, Hold, HoldStatus, Loan, LoanPolicy, LoanQuerySet, Reader
 from circulation.refusals import Block, RefusedError
 
 LEND_FOR_TODAY_PERMISSION = "circulation.lend_for_today"
@@ -59,7 +59,10 @@ def against_reader(reader: Reader, *, on: date) -> list[Block]:
 def against_debt(reader: Reader, rule: LoanPolicy, *, on: date) -> list[Block]:
     if rule.debt_limit is None:
         return []
-    debt = debt_that_counts(reader, on=on)
+    debt = _before_credit(reader, on=on)
+    # Few owe so much that their credit has to be asked for.
+    if debt > rule.debt_limit:
+        debt -= accounts.credit(reader)
     if debt <= rule.debt_limit:
         return []
     return [
@@ -78,6 +81,10 @@ def debt_that_counts(reader: Reader, *, on: date) -> Decimal:
     The lending fee of a loan that is still out and not overdue does not count, or the second book
     of a visit would be refused.
     """
+    return _before_credit(reader, on=on) - accounts.credit(reader)
+
+
+def _before_credit(reader: Reader, *, on: date) -> Decimal:
     fee_not_due_yet = Q(
         kind=ChargeKind.PAYMENT,
         loan__isnull=False,
@@ -89,7 +96,7 @@ def debt_that_counts(reader: Reader, *, on: date) -> Decimal:
         pk__in=Charge.objects.filter(fee_not_due_yet, reader=reader).values("pk")
     )
     written = counting.aggregate(total=Sum("owed"))["total"] or charges.ZERO
-    return round(written, 2) + fines.growth(reader, on=on) - accounts.credit(reader)
+    return round(written, 2) + fines.growth(reader, on=on)
 
 
 def against_number_of_loans(reader: Reader, rule: LoanPolicy) -> list[Block]:
@@ -157,14 +164,13 @@ def against_holds(copy: Copy, reader: Reader, *, by: Reader | None) -> list[Bloc
     They do where it lies on the hold shelf for one of them, or where at least as many of them wait
     ahead of this reader as there are free copies. Who serves himself is told no names.
     """
-    ready = Hold.objects.ready().filter(copy=copy).select_related("reader").first()
-    if ready is not None and ready.reader_id != reader.pk:
+    ready, own = holds_at_stake(reader, copy)
+    if ready is not None:
         message = _("This copy is on the hold shelf for %(reader)s until %(until)s.") % {
             "reader": _("another reader") if by == reader else ready.reader,
             "until": day(ready.pickup_until),
         }
         return [Block("held_for_others", message, is_overridable=True)]
-    own = Hold.objects.active().filter(book=copy.book_id, reader=reader).first()
     if own is not None and own.status == HoldStatus.READY:
         return []
     ahead = waiting_ahead(copy.book_id, own)
@@ -176,6 +182,16 @@ def against_holds(copy: Copy, reader: Reader, *, by: Reader | None) -> list[Bloc
         ) % {"count": ahead}
         return [Block("held_for_others", message, is_overridable=True)]
     return []
+
+
+def holds_at_stake(reader: Reader, copy: Copy) -> tuple[Hold | None, Hold | None]:
+    """Return another reader's hold for which the copy is on the shelf, and the reader's own hold on
+    the book: each is one at most.
+    """
+    ready = Q(status=HoldStatus.READY, copy=copy)
+    own = Q(ACTIVE_HOLD, book=copy.book_id, reader=reader)
+    by_owner = {hold.reader_id == reader.pk: hold for hold in Hold.objects.filter(ready | own)}
+    return by_owner.get(False), by_owner.get(True)
 
 
 def waiting_ahead(book_id: int, own: Hold | None) -> int:

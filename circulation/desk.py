@@ -138,9 +138,7 @@ def check_in(
     if loan.lost_date is not None:
         return _found(copy, loan, on=max(on, loan.lost_date), today=today, by=by)
     fine = fines.assess(loan, on=on, is_final=True, by=by)
-    loan.actual_return_date = on
-    loan.taken_back_by = by
-    _save(loan, by)
+    _close(loan, on=on, by=by)
     shelved = holds.put_on_shelf(copy, on=today, by=by)
     act = _act(loan, DeskAct.Kind.CHECK_IN, by, {}, today)
     notices.returned(loan, act)
@@ -306,9 +304,7 @@ def _found(copy: Copy, loan: Loan, *, on: date, today: date, by: Reader | None) 
         charges.void(charge, by=by, reason=_("The copy was found."))
         for charge in Charge.objects.filter(loan=loan, kind=ChargeKind.LOST)
     ]
-    loan.actual_return_date = on
-    loan.taken_back_by = by
-    _save(loan, by)
+    _close(loan, on=on, by=by)
     shelved = None
     status = copy.status
     if status == CopyStatus.LOST:
@@ -317,6 +313,12 @@ def _found(copy: Copy, loan: Loan, *, on: date, today: date, by: Reader | None) 
     act = _act(loan, DeskAct.Kind.FOUND, by, before, today)
     message = _("It was lost and is found again; the charge for it is taken back.")
     return CheckIn(copy, message, loan, shelved=shelved, was_lost=True, act=act)
+
+
+def _close(loan: Loan, *, on: date, by: Reader | None) -> None:
+    loan.actual_return_date = on
+    loan.taken_back_by = by
+    _save(loan, by)
 
 
 def _save(loan: Loan, by: Reader | None) -> Loan:

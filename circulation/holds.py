@@ -157,9 +157,9 @@ def fulfil(reader: Reader, copy: Copy, *, on: date, at: datetime, by: Reader | N
     Returns the hold as it was before, or None. Another copy that waited on the shelf for the reader
     passes on; a reader whose shelf copy was given away by override waits again.
     """
-    for displaced in Hold.objects.ready().filter(copy=copy).exclude(reader=reader):
+    displaced, own = blocks.holds_at_stake(reader, copy)
+    if displaced is not None:
         back_to_queue(displaced, by=by)
-    own = Hold.objects.active().filter(book=copy.book_id, reader=reader).first()
     if own is None:
         return None
     before = Hold.objects.get(pk=own.pk)

@@ -17,6 +17,13 @@ def client_for(reader: Reader | None = None) -> APIClient:
     return client
 
 
+def listed(reader: Reader, address: str) -> list[int]:
+    """Return the numbers of the rows that a list shows the reader."""
+    answer = client_for(reader).get(address)
+    assert answer.status_code == 200, answer.content
+    return [row["id"] for row in answer.json()["results"]]
+
+
 def wrong_fields(answer: Any) -> set[str]:
     """Return the fields that a refused input complains about."""
     assert answer.status_code == 400, answer.content

@@ -53,10 +53,9 @@ def django_db_modify_db_settings(
     django_db_modify_db_settings_parallel_suffix: None, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Put SQLite's test database in a file: one in memory has no WAL and no second process."""
-    database = settings.DATABASES["default"]
-    if database["ENGINE"] == "django.db.backends.sqlite3":
+    if connection.vendor == "sqlite":
         folder = tmp_path_factory.mktemp("database")
-        database["TEST"]["NAME"] = str(folder / "carrel.sqlite3")
+        settings.DATABASES["default"]["TEST"]["NAME"] = str(folder / "carrel.sqlite3")
 
 
 @pytest.fixture(scope="session", autouse=True)

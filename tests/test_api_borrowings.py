@@ -14,7 +14,7 @@ from circulation import desk, fines, undo
 from circulation.models import Loan, LoanPolicy, Reader
 from config import roles
 from config.rest import paging
-from tests.api import client_for, wrong_fields
+from tests.api import client_for, listed, wrong_fields
 from tests.factories import (
     MONDAY,
     lend,
@@ -46,10 +46,8 @@ def clerk(db: None) -> Reader:
     return make_staff("Klara", permissions=("circulation.view_loan",))
 
 
-def listed(reader: Reader, query: str = "") -> list[int]:
-    answer = client_for(reader).get(f"/api/borrowings/{query}")
-    assert answer.status_code == 200, answer.content
-    return [row["id"] for row in answer.json()["results"]]
+def borrowings_of(reader: Reader, query: str = "") -> list[int]:
+    return listed(reader, f"/api/borrowings/{query}")
 
 
 def shown(reader: Reader, loan: Loan) -> dict[str, Any]:
@@ -101,8 +99,8 @@ class TestWhoSeesWhat:
         self, anna: Reader, bartek: Reader
     ) -> None:
         own, foreign = lend(anna, make_copy()), lend(bartek, make_copy())
-        assert listed(anna) == [own.pk]
-        assert listed(anna, f"?user_id={anna.pk}") == [own.pk]
+        assert borrowings_of(anna) == [own.pk]
+        assert borrowings_of(anna, f"?user_id={anna.pk}") == [own.pk]
         assert client_for(anna).get(f"/api/borrowings/{foreign.pk}").status_code == 404
 
     def test_a_reader_who_asks_for_another_is_refused_in_words(
@@ -116,13 +114,13 @@ class TestWhoSeesWhat:
     def test_every_role_may_see_all_loans(self, role: str, anna: Reader, bartek: Reader) -> None:
         loans = [lend(anna, make_copy()), lend(bartek, make_copy())]
         member = make_member(role)
-        assert sorted(listed(member)) == [loan.pk for loan in loans]
+        assert sorted(borrowings_of(member)) == [loan.pk for loan in loans]
         assert shown(member, loans[0])["user"]["name"] == "Anna Nowak"
 
     def test_staff_without_the_permission_see_their_own(self, anna: Reader) -> None:
         guard = make_staff("Gustaw")
         foreign, own = lend(anna, make_copy()), lend(guard, make_copy())
-        assert listed(guard) == [own.pk]
+        assert borrowings_of(guard) == [own.pk]
         assert client_for(guard).get(f"/api/borrowings/{foreign.pk}").status_code == 404
 
     def test_nobody_sees_anything_without_signing_in(self, anna: Reader) -> None:
@@ -137,7 +135,7 @@ class TestWhoSeesWhat:
     ) -> None:
         done = desk.check_out(anna, make_copy(), on=TODAY)
         loan = undo.undo(done.act, on=TODAY)
-        assert listed(anna) == []
+        assert borrowings_of(anna) == []
         assert client_for(anna).get(f"/api/borrowings/{loan.pk}").status_code == 404
         assert shown(clerk, loan)["undone_at"]
 
@@ -174,12 +172,12 @@ class TestFilters:
     def test_staff_narrow_the_list(
         self, query: str, names: set[str], loans: dict[str, Loan], clerk: Reader
     ) -> None:
-        assert set(listed(clerk, query)) == {loans[name].pk for name in names}
+        assert set(borrowings_of(clerk, query)) == {loans[name].pk for name in names}
 
     def test_staff_ask_for_one_reader(
         self, loans: dict[str, Loan], bartek: Reader, clerk: Reader
     ) -> None:
-        assert listed(clerk, f"?user_id={bartek.pk}&is_active=true") == [loans["out"].pk]
+        assert borrowings_of(clerk, f"?user_id={bartek.pk}&is_active=true") == [loans["out"].pk]
 
     @pytest.mark.parametrize(
         ("query", "field"),
@@ -210,8 +208,8 @@ def test_the_newest_come_first_and_pages_miss_none(clerk: Reader) -> None:
     older = lend(make_reader(), make_copy(), on=march(3))
     same_day = [lend(make_reader(), make_copy(), on=march(4)) for _number in range(4)]
     expected = [*(loan.pk for loan in reversed(same_day)), older.pk]
-    assert listed(clerk) == expected
-    paged = [listed(clerk, f"?page_size=2&page={page}") for page in (1, 2, 3)]
+    assert borrowings_of(clerk) == expected
+    paged = [borrowings_of(clerk, f"?page_size=2&page={page}") for page in (1, 2, 3)]
     assert [pk for page in paged for pk in page] == expected
     assert client_for(clerk).get("/api/borrowings?page=4&page_size=2").status_code == 404
 

@@ -14,7 +14,7 @@ from billing.gateways.base import Session, Snapshot, State
 from billing.models import Payment, PaymentStatus
 from circulation.models import Reader
 from config import roles
-from tests.api import client_for, wrong_fields
+from tests.api import client_for, listed, wrong_fields
 from tests.factories import (
     lend,
     lend_until,
@@ -41,10 +41,8 @@ def today() -> Iterator[None]:
         yield
 
 
-def listed(reader: Reader, query: str = "") -> list[int]:
-    answer = client_for(reader).get(f"/api/payments/{query}")
-    assert answer.status_code == 200, answer.content
-    return [row["id"] for row in answer.json()["results"]]
+def payments_of(reader: Reader, query: str = "") -> list[int]:
+    return listed(reader, f"/api/payments/{query}")
 
 
 def shown(reader: Reader, payment: Payment) -> dict[str, Any]:
@@ -144,16 +142,16 @@ def test_what_was_waived_asks_for_nothing(anna: Reader, maria: Reader) -> None:
 class TestNobodyElses:
     def test_readers_see_their_own_alone(self, anna: Reader, bartek: Reader) -> None:
         own, foreign = in_session(anna, "1"), in_session(bartek, "2")
-        assert listed(anna) == listed(anna, f"?user_id={anna.pk}") == [own.pk]
+        assert payments_of(anna) == payments_of(anna, f"?user_id={anna.pk}") == [own.pk]
         answer = client_for(anna).get(f"/api/payments/{foreign.pk}")
         assert answer.status_code == 404
         assert "pay.example" not in answer.content.decode()
         assert client_for(anna).get(f"/api/payments?user_id={bartek.pk}").status_code == 403
-        assert listed(anna, f"?status=PENDING&user_id={anna.pk}") == [own.pk]
+        assert payments_of(anna, f"?status=PENDING&user_id={anna.pk}") == [own.pk]
 
     def test_somebody_elses_borrowing_has_none(self, anna: Reader, bartek: Reader) -> None:
         foreign = lend(bartek, make_copy(make_book(daily_fee="0.10")), on=TODAY)
-        assert listed(anna, f"?borrowing={foreign.pk}") == []
+        assert payments_of(anna, f"?borrowing={foreign.pk}") == []
 
     def test_without_signing_in_there_is_nothing(self, anna: Reader) -> None:
         payment = in_session(anna)
@@ -163,15 +161,15 @@ class TestNobodyElses:
     def test_staff_without_the_permission_see_their_own(self, anna: Reader) -> None:
         payment = in_session(anna)
         guard = make_staff("Gustaw", permissions=("circulation.view_loan",))
-        assert listed(guard) == []
+        assert payments_of(guard) == []
         assert client_for(guard).get(f"/api/payments/{payment.pk}").status_code == 404
 
     @pytest.mark.parametrize("role", roles.ROLES)
     def test_every_role_sees_all(self, role: str, anna: Reader, bartek: Reader) -> None:
         payments = [in_session(anna, "1"), in_session(bartek, "2")]
         member = make_member(role)
-        assert listed(member) == [payment.pk for payment in reversed(payments)]
-        assert listed(member, f"?user_id={anna.pk}") == [payments[0].pk]
+        assert payments_of(member) == [payment.pk for payment in reversed(payments)]
+        assert payments_of(member, f"?user_id={anna.pk}") == [payments[0].pk]
         assert shown(member, payments[1])["user_id"] == bartek.pk
 
 
@@ -190,12 +188,12 @@ class TestFilters:
         fee = Payment.objects.get()
         fine = make_charge(anna, "3.00")
         fined = pay_cash(fine, "3.00", by=maria)
-        assert listed(anna) == [fined.pk, fee.pk]
-        assert listed(anna, "?status=PAID") == listed(anna, "?type=FINE") == [fined.pk]
-        assert listed(anna, "?status=PENDING&type=PAYMENT") == [fee.pk]
-        assert listed(anna, f"?borrowing={loan.pk}") == [fee.pk]
-        assert listed(anna, "?borrowing=999999") == []
-        assert listed(anna, "?status=&type=&borrowing=&user_id=") == [fined.pk, fee.pk]
+        assert payments_of(anna) == [fined.pk, fee.pk]
+        assert payments_of(anna, "?status=PAID") == payments_of(anna, "?type=FINE") == [fined.pk]
+        assert payments_of(anna, "?status=PENDING&type=PAYMENT") == [fee.pk]
+        assert payments_of(anna, f"?borrowing={loan.pk}") == [fee.pk]
+        assert payments_of(anna, "?borrowing=999999") == []
+        assert payments_of(anna, "?status=&type=&borrowing=&user_id=") == [fined.pk, fee.pk]
 
     def test_a_borrowing_paid_together_with_others_is_found(self, anna: Reader) -> None:
         loan = lend(anna, make_copy(make_book(daily_fee="0.10")), on=TODAY)
@@ -204,7 +202,7 @@ class TestFilters:
         row = shown(anna, joint)
         assert (row["type"], row["borrowing"], row["money_to_pay"]) == (None, None, "4.40")
         assert [part["amount"] for part in row["allocations"]] == ["1.40", "3.00"]
-        assert joint.pk in listed(anna, f"?borrowing={loan.pk}")
+        assert joint.pk in payments_of(anna, f"?borrowing={loan.pk}")
 
     @pytest.mark.parametrize(
         ("query", "field"),

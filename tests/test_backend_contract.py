@@ -96,6 +96,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> float:
 
 # One of Apprise's plug-ins.
 @pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("name", REMOTE)
 def test_whatever_a_far_end_does_a_delivery_error_or_a_receipt_comes_in_time(
@@ -127,6 +128,7 @@ def test_whatever_a_far_end_does_a_delivery_error_or_a_receipt_comes_in_time(
         assert str(outcome).endswith(".")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["hangs", "slow headers", "slow body", "huge line"])
 @pytest.mark.parametrize("name", ["telegram", "webhook"])
 def test_a_far_end_that_does_not_finish_is_hung_up_on(
@@ -141,6 +143,7 @@ def test_a_far_end_that_does_not_finish_is_hung_up_on(
     assert faulty_server.was_left.wait(2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["hangs", "slow greeting", "slow reply", "endless greeting"])
 def test_a_mail_server_that_does_not_finish_is_hung_up_on(
     fault: str, hasty: float, faulty_server: FaultyServer, settings: Settings

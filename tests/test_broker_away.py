@@ -38,6 +38,8 @@ def use_port(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Use:
     def use(port: int) -> None:
         url = f"redis://127.0.0.1:{port}/0?{settings.PATIENCE}"
         settings.Q_CLUSTER = {**settings.Q_CLUSTER, "orm": None, "redis": url}
+        shared = {"BACKEND": "config.shared_cache.Redis", "LOCATION": url}
+        settings.CACHES = {"default": shared}
         monkeypatch.setattr(Conf, "ORM", None)
         monkeypatch.setattr(Conf, "REDIS", url)
 
@@ -90,6 +92,17 @@ def test_a_queue_that_never_answers_holds_the_desk_up_for_seconds_only(
     scan(client, mode="lend", code=copy.barcode, reader=anna.pk)
     assert time.monotonic() - began < 5
     assert Loan.objects.exists()
+
+
+def test_a_reader_signs_in_all_the_same_and_the_log_says_that_nobody_counts(
+    anna: Reader, closed: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    anna.set_password("blue-door-7")
+    anna.save()
+    sent = {"email": anna.email, "password": "blue-door-7"}
+    answer = Client().post("/api/users/token/", sent, content_type="application/json")
+    assert answer.status_code == 200
+    assert "The cache in Redis does not answer" in caplog.text
 
 
 def test_a_job_that_cannot_be_begun_says_so(client: Client, closed: None) -> None:

@@ -43,6 +43,7 @@ def status(payment: Payment) -> str:
     return again(payment).status
 
 
+@pytest.mark.slow
 class TestThePoisonous:
     """What always fails keeps nothing else waiting."""
 

@@ -426,3 +426,9 @@ def test_a_program_is_told_the_same_as_json(
 def test_whoever_does_not_ask_for_json_gets_the_page(client: Client, accept: str) -> None:
     answer = client.get(SUCCESS, headers={"Accept": accept})
     assert answer["Content-Type"].startswith("text/html")
+
+
+def test_the_page_is_the_librarys_own(settings: Settings) -> None:
+    settings.LIBRARY_NAME = "Biblioteka w Rynku"
+    shown = Client().get("/api/payments/success/").content.decode()
+    assert "<header>Biblioteka w Rynku</header>" in shown

@@ -70,13 +70,16 @@ print(type(get_broker()).__module__, type(caches["default"]).__module__)
 
 @pytest.mark.parametrize(
     ("url", "broker", "cache"),
-    [("", "orm", "db"), ("redis://127.0.0.1:1/0", "redis_broker", "redis")],
+    [
+        ("", "orm", "django.core.cache.backends.db"),
+        ("redis://127.0.0.1:1/0", "redis_broker", "config.shared_cache"),
+    ],
 )
 def test_queue_and_cache_are_tables_unless_there_is_a_redis(
     url: str, broker: str, cache: str
 ) -> None:
     started = start("shell", "--no-imports", "-c", WHERE, **SITE, REDIS_URL=url)
-    modules = f"django_q.brokers.{broker} django.core.cache.backends.{cache}"
+    modules = f"django_q.brokers.{broker} {cache}"
     assert modules in started.stdout, started.stderr
 
 
@@ -100,3 +103,13 @@ def test_a_site_with_redis_keeps_queue_and_cache_there(redis: Redis) -> None:
 def test_what_the_console_channel_says_it_wrote_is_written_whatever_the_log_level_is() -> None:
     said = "import logging; logging.getLogger('alerts.console').info('Due tomorrow')"
     assert "Due tomorrow" in start("shell", "-c", said, **SITE, LOG_LEVEL="ERROR").stderr
+
+
+@pytest.mark.parametrize(("prepares", "threshold"), [("true", "5"), ("false", "None")])
+def test_statements_are_prepared_on_postgresql_unless_a_pooler_cannot(
+    prepares: str, threshold: str
+) -> None:
+    shown = "from django.conf import settings; print(settings.DATABASES['default']['OPTIONS'])"
+    site = {**SITE, "DATABASE_URL": "postgres://127.0.0.1/carrel", "DATABASE_PREPARES": prepares}
+    told = start("shell", "--no-imports", "-c", shown, **site)
+    assert f"'prepare_threshold': {threshold}" in told.stdout, told.stderr

@@ -263,7 +263,7 @@ def _item(given: dict[str, Any]) -> Copy | Book:
         if copy is None:
             raise ValidationError({"barcode": [_("No copy has this barcode.")]})
         return copy
-    book = Book.objects.filter(pk=given["book"]).first()
+    book = Book.objects.only("pk").filter(pk=given["book"]).first()
     if book is None:
         raise ValidationError({"book": [_("There is no book with this number.")]})
     return book

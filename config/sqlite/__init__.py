@@ -1,0 +1,1 @@
+"""SQLite as Carrel uses it: many processes that write in turn."""

@@ -56,8 +56,8 @@ class ExportPages(ExportMixin):
         # What refuses does so before the first part, while a page can still say why.
         beginning = next(parts)
         name = f"{self.exported_as}-{timezone.localdate()}.{file_format}"
-        filtered = ", ".join(f"{key}={value}" for key, value in request.GET.items())
-        office_acts.record(_("Exported"), by=request.user, about=name, after=filtered)
+        which = _("those that the list showed") if request.GET else _("all")
+        office_acts.record(_("Exported"), by=request.user, about=name, after=which)
         return StreamingHttpResponse(
             chain([beginning], parts),
             content_type=exports.FORMATS[file_format],

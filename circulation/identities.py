@@ -52,7 +52,7 @@ class ExternalIdentity(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.email} ({self.issuer})"
+        return f"{self.reader} ({self.issuer})"
 
 
 @dataclass(frozen=True)

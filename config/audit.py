@@ -12,8 +12,18 @@ from typing import Any
 
 from django.apps import apps
 from django.db import connection
-from django.db.models import F, IntegerField, Model, OuterRef, Q, QuerySet, Subquery, Value
-from django.db.models.functions import Coalesce, JSONObject
+from django.db.models import (
+    F,
+    IntegerField,
+    Model,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    TextField,
+    Value,
+)
+from django.db.models.functions import Cast, Coalesce, JSONObject
 
 from alerts.office_acts import OfficeAct
 from catalog.models import ImportRun
@@ -198,7 +208,8 @@ def _in_full(source: Source, number: int, keys: list[int]) -> QuerySet[Any]:
         versions = source.rows().filter(**{key: OuterRef(key), "pk__lt": OuterRef("pk")})
         before: Any = Subquery(versions.order_by("-pk").values(whole=JSONObject(**columns))[:1])
     else:
-        entry = {"entry_kind": Value(""), "entry_note": Value("")}
+        nothing = Cast(Value(""), TextField())  # PostgreSQL asks of what type it is
+        entry = {"entry_kind": nothing, "entry_note": nothing}
         before = Subquery(source.rows().none().values(whole=JSONObject(pk="pk")))
     return (
         source.rows()

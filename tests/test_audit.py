@@ -237,7 +237,11 @@ class TestWhatNoHistoryKept:
     def test_a_list_that_was_exported(self, auditor: Client, maria: Reader, anna: Reader) -> None:
         response = signed_in(maria).post(page(Reader, "export"), {"format": "csv"})
         assert b"Anna" in b"".join(response.streaming_content)
-        assert "Librarian Lis Exported readers-" in shown(auditor)
+        signed_in(maria).get(reverse("report-overdue-csv"))
+        signed_in(maria).get(reverse("billing-day-csv"))
+        text = shown(auditor, kind="alerts.officeact")
+        for name in ("readers-", "Overdue readers: overdue-", "takings-"):
+            assert f"Librarian Lis Exported {name}" in text
 
 
 class TestSearching:

@@ -16,6 +16,7 @@ from django.utils import timezone
 from django_q.models import Failure, OrmQ, Schedule, Success
 
 from alerts.models import Channel, ChannelAudience, Delivery, Event
+from billing.models import Payment
 from catalog.models import ImportRun
 from circulation import integration_keys
 from circulation.identities import ExternalIdentity
@@ -62,9 +63,14 @@ def addresses() -> Iterator[tuple[str, str]]:
         if not route.startswith("admin/") or pattern.name is None:
             continue  # what has no name leads on to what has, or to nothing
         name = namespace + pattern.name
-        model = next((rows[start] for start in rows if name.startswith(start)), Reader)
+        others = Payment if name == "billing-receipt" else Reader
+        model = next((rows[start] for start in rows if name.startswith(start)), others)
         rows_of = model._default_manager.order_by("-pk")  # type: ignore[attr-defined]
-        row = (rows_of.filter(is_staff=False) if model is Reader else rows_of).first()
+        if model is Reader:
+            rows_of = rows_of.filter(is_staff=False)
+        if name == "billing-receipt":
+            rows_of = rows_of.exclude(provider="")
+        row = rows_of.first()
         yield name, "/" + _filled(route, str(row.pk) if row is not None else "1")
 
 

@@ -23,7 +23,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from alerts import wording
+from alerts import office_acts, wording
 from alerts.backoffice.pages import Table
 from alerts.spreadsheets import csv_parts
 
@@ -170,6 +170,7 @@ class Report:
             return HttpResponseRedirect(f"{self.url}?{request.GET.urlencode()}")
         parts = csv_parts(self.headers(request), self.records(request, form.cleaned_data))
         name = f"{self.code}-{timezone.localdate()}.csv"
+        office_acts.record(_("Exported"), by=request.user, about=f"{self.title}: {name}")
         return StreamingHttpResponse(
             parts,
             content_type="text/csv; charset=utf-8",

@@ -23,7 +23,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from alerts import wording
+from alerts import office_acts, wording
 from alerts.backoffice.pages import Table, page_link
 from alerts.spreadsheets import csv_parts
 from billing.admin import words
@@ -91,6 +91,7 @@ def csv_file(request: HttpRequest) -> HttpResponseBase:
     day: datetime.date = form.cleaned_data["date"]
     headers = [_("Time"), _("What"), _("Payment"), _("Amount"), _("Currency"), _("By")]
     headers += [_("Staff"), _("Card"), _("Reader"), _("For"), _("Status")]
+    office_acts.record(_("Exported"), by=request.user, about=f"takings-{day}.csv")
     return StreamingHttpResponse(
         csv_parts(headers, _records(Day(day).lines())),
         content_type="text/csv; charset=utf-8",

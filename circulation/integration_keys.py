@@ -12,6 +12,7 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from circulation import personal_data
 from circulation.keys import IntegrationKey
 from circulation.readers import Reader
 
@@ -38,7 +39,7 @@ SCOPES: dict[str, Scope] = {
         Scope(
             "notices",
             gettext_lazy("See which loans need a notice, and say that one was sent."),
-            frozenset({"circulation.view_loan", "circulation.mark_notified"}),
+            frozenset({"circulation.view_loan", "circulation.mark_notified", personal_data.SEE}),
         ),
         Scope(
             "loans",

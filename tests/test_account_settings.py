@@ -82,6 +82,7 @@ def test_a_site_that_is_set_up_wrongly_does_not_start(
     assert "Traceback" not in started.stderr
 
 
+@pytest.mark.slow
 def test_a_production_site_has_nothing_to_be_warned_of() -> None:
     tested = {name: value for name, value in os.environ.items() if "ASYNC" not in name}
     checked = subprocess.run(

@@ -151,6 +151,7 @@ def test_every_page_opens_in_few_queries(model: type[Model], db: None) -> None:
         assert queries(client, page(row, "delete")) <= 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("role", ["Librarian", "Assistant", "Cashier", "Auditor"])
 def test_each_role_opens_what_the_sidebar_offers_it(role: str, db: None) -> None:
     make_one_of_each()
@@ -166,6 +167,7 @@ def test_each_role_opens_what_the_sidebar_offers_it(role: str, db: None) -> None
         assert client.get(str(link)).status_code == 200, link
 
 
+@pytest.mark.slow
 def test_longer_lists_ask_no_more_queries(db: None) -> None:
     client = as_superuser()
 

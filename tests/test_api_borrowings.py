@@ -12,7 +12,6 @@ from billing import charges
 from billing.models import Charge
 from circulation import desk, fines, undo
 from circulation.models import Loan, LoanPolicy, Reader
-from config import roles
 from config.rest import paging
 from tests.api import client_for, listed, wrong_fields
 from tests.factories import (
@@ -110,15 +109,16 @@ class TestWhoSeesWhat:
         assert answer.status_code == 403
         assert answer.json()["detail"] == "You may see what is your own. Leave out `user_id`."
 
-    @pytest.mark.parametrize("role", roles.ROLES)
-    def test_every_role_may_see_all_loans(self, role: str, anna: Reader, bartek: Reader) -> None:
+    @pytest.mark.parametrize("role", ["Librarian", "Assistant", "Auditor"])
+    def test_these_roles_may_see_all_loans(self, role: str, anna: Reader, bartek: Reader) -> None:
         loans = [lend(anna, make_copy()), lend(bartek, make_copy())]
         member = make_member(role)
         assert sorted(borrowings_of(member)) == [loan.pk for loan in loans]
         assert shown(member, loans[0])["user"]["name"] == "Anna Nowak"
 
-    def test_staff_without_the_permission_see_their_own(self, anna: Reader) -> None:
-        guard = make_staff("Gustaw")
+    @pytest.mark.parametrize("role", ["", "Cashier"])
+    def test_staff_without_the_permission_see_their_own(self, role: str, anna: Reader) -> None:
+        guard = make_member(role) if role else make_staff("Gustaw")
         foreign, own = lend(anna, make_copy()), lend(guard, make_copy())
         assert borrowings_of(guard) == [own.pk]
         assert client_for(guard).get(f"/api/borrowings/{foreign.pk}").status_code == 404

@@ -44,7 +44,11 @@ def today() -> Iterator[None]:
 @pytest.fixture
 def scheduler(db: None) -> Reader:
     """An account of another program, with no more than it needs."""
-    needed = ("circulation.view_loan", "circulation.mark_notified")
+    needed = (
+        "circulation.view_loan",
+        "circulation.mark_notified",
+        "circulation.view_personal_data",
+    )
     return make_staff("Scheduler", permissions=needed)
 
 
@@ -338,13 +342,30 @@ class TestWhoMay:
 
     @pytest.mark.parametrize(
         ("role", "status"),
-        [("Librarian", 200), ("Assistant", 403), ("Cashier", 403), ("Auditor", 403)],
+        [("Librarian", 200), ("Assistant", 403), ("Auditor", 403)],
     )
     def test_roles_see_all_and_librarians_mark(self, role: str, status: int) -> None:
         loan, member = lend_until(march(16)), make_member(role)
         for address in (*self.ADDRESSES, f"/api/loans/{loan.pk}"):
             assert client_for(member).get(address).status_code == 200
         assert mark(member, loan).status_code == status
+
+    def test_a_cashier_sees_nothing_of_it(self) -> None:
+        loan, client = lend_until(march(16)), client_for(make_member("Cashier"))
+        for address in (*self.ADDRESSES, f"/api/loans/{loan.pk}"):
+            assert client.get(address).status_code == 403
+
+    @pytest.mark.parametrize(
+        ("role", "email"), [("Librarian", "anna@example.org"), ("Auditor", "")]
+    )
+    def test_addresses_are_for_who_writes_to_readers(
+        self, role: str, email: str, anna: Reader
+    ) -> None:
+        Reader.objects.filter(pk=anna.pk).update(email="anna@example.org", contact_email="")
+        loan, client = lend_until(march(16), anna), client_for(make_member(role))
+        assert client.get(f"/api/loans/{loan.pk}").json()["recipient_email"] == email
+        (row,) = client.get("/api/loans/overdue").json()["results"]
+        assert row["recipient_email"] == email
 
     def test_readers_see_nothing_of_it_not_even_of_their_own(self, anna: Reader) -> None:
         loan = lend_until(march(16), anna)

@@ -125,6 +125,7 @@ def expected(role: str, name: str) -> tuple[str, ...]:
     return ("open", "not there") if NOTHING_THERE.search(name) else ("open",)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("role", ROLES)
 def test_each_role_opens_of_all_addresses_those_of_the_table(role: str, unrendered: None) -> None:
     make_one_of_each()
@@ -139,6 +140,7 @@ def test_each_role_opens_of_all_addresses_those_of_the_table(role: str, unrender
     assert {name: what for name, what in found.items() if what[1] not in what[2]} == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("role", ROLES)
 def test_no_role_posts_to_what_is_closed_to_it(role: str, unrendered: None) -> None:
     """By the address alone, with no button in sight: refused, and nothing has changed."""

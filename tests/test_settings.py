@@ -49,6 +49,7 @@ def test_weak_settings_refuse_to_start_in_a_sentence(
     assert "Traceback" not in started.stderr
 
 
+@pytest.mark.slow
 def test_a_key_and_a_host_name_are_enough() -> None:
     started = start(**SITE)
     assert started.returncode == 0, started.stderr
@@ -68,6 +69,7 @@ print(type(get_broker()).__module__, type(caches["default"]).__module__)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("url", "broker", "cache"),
     [
@@ -100,11 +102,13 @@ def test_a_site_with_redis_keeps_queue_and_cache_there(redis: Redis) -> None:
         assert kept.exists(":1:greeting")
 
 
+@pytest.mark.slow
 def test_what_the_console_channel_says_it_wrote_is_written_whatever_the_log_level_is() -> None:
     said = "import logging; logging.getLogger('alerts.console').info('Due tomorrow')"
     assert "Due tomorrow" in start("shell", "-c", said, **SITE, LOG_LEVEL="ERROR").stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("prepares", "threshold"), [("true", "5"), ("false", "None")])
 def test_statements_are_prepared_on_postgresql_unless_a_pooler_cannot(
     prepares: str, threshold: str

@@ -19,7 +19,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from alerts.events import KINDS, EventKind
-from circulation import fines, outside_notices
+from circulation import fines, outside_notices, personal_data
 from circulation.api.callers import acting, asked, sent
 from circulation.models import Loan, LoanQuerySet
 from circulation.outside_notices import DUE_SOON, OVERDUE
@@ -54,7 +54,8 @@ class LoanNoticeSerializer(serializers.Serializer):
     loan_id = serializers.IntegerField(help_text=_("The same again, by the name in messages."))
     recipient_id = serializers.IntegerField()
     recipient_email = serializers.CharField(
-        allow_blank=True, help_text=_("Empty for a reader without an address.")
+        allow_blank=True,
+        help_text=_("Empty for a reader without an address, and where you may not see it."),
     )
     recipient_name = serializers.CharField()
     book_title = serializers.CharField()
@@ -110,7 +111,7 @@ class LoanDetail(APIView):
         """Show one loan and whether its reader was told."""
         today = timezone.localdate()
         loan = _find(pk)
-        return _answer(loan, outside_notices.kind_for(loan, on=today), on=today)
+        return _answer(request, loan, outside_notices.kind_for(loan, on=today), on=today)
 
     @extend_schema(
         operation_id="loans_partial_update", request=MarkSerializer, responses=LoanNoticeSerializer
@@ -127,7 +128,7 @@ class LoanDetail(APIView):
         kind = WORDS[said] if said else outside_notices.kind_for(loan, on=today)
         is_told = given["notification_sent"]
         loan = outside_notices.mark(loan, kind, is_told=is_told, on=today, by=acting(request))
-        return _answer(loan, kind, on=today)
+        return _answer(request, loan, kind, on=today)
 
 
 def _find(pk: int) -> Loan:
@@ -137,10 +138,10 @@ def _find(pk: int) -> Loan:
     return loan
 
 
-def _answer(loan: Loan, kind: EventKind, *, on: date) -> Response:
+def _answer(request: Request, loan: Loan, kind: EventKind, *, on: date) -> Response:
     fine = fines.so_far([loan], on=on)[loan.pk] if kind == OVERDUE else ZERO
     is_told = outside_notices.is_told(loan, kind)
-    return Response(_row(loan, kind, fine, is_told=is_told, on=on))
+    return Response(_row(request, loan, kind, fine, is_told=is_told, on=on))
 
 
 def _page(view: GenericAPIView, found: LoanQuerySet, kind: EventKind, *, on: date) -> Response:
@@ -148,19 +149,21 @@ def _page(view: GenericAPIView, found: LoanQuerySet, kind: EventKind, *, on: dat
     sums = fines.so_far(loans, on=on) if kind == OVERDUE else {}
     is_told = outside_notices.is_marked
     rows = [
-        _row(loan, kind, sums.get(loan.pk, ZERO), is_told=is_told(loan, kind), on=on)
+        _row(view.request, loan, kind, sums.get(loan.pk, ZERO), is_told=is_told(loan, kind), on=on)
         for loan in loans
     ]
     return view.get_paginated_response(rows)
 
 
-def _row(loan: Loan, kind: EventKind, fine: Decimal, *, is_told: bool, on: date) -> Row:
+def _row(
+    request: Request, loan: Loan, kind: EventKind, fine: Decimal, *, is_told: bool, on: date
+) -> Row:
     words = outside_notices.suggested(loan, kind, on=on, fine=fine)
     return {
         "id": loan.pk,
         "loan_id": loan.pk,
         "recipient_id": loan.reader_id,
-        "recipient_email": loan.reader.notice_email,
+        "recipient_email": loan.reader.notice_email if personal_data.may_see(request) else "",
         "recipient_name": str(loan.reader),
         "book_title": loan.copy.book.title,
         "barcode": loan.copy.barcode,

@@ -11,8 +11,8 @@ from alerts.wording import day, money
 from billing import accounts, charges
 from billing.models import Charge, ChargeKind
 from catalog.models import Book, Copy, CopyStatus
-from circulation import fines, policy, rules
-from circulation.models import ACTIVE_HOLD, Hold, HoldStatus, Loan, LoanPolicy, LoanQuerySet, Reader
+from circulation import fines, policy, queue, rules
+from circulation.models import Hold, Loan, LoanPolicy, LoanQuerySet, Reader
 from circulation.refusals import Block, RefusedError
 
 LEND_FOR_TODAY_PERMISSION = "circulation.lend_for_today"
@@ -158,56 +158,6 @@ def _on_loan(copy: Copy, reader: Reader) -> Block:
     return Block("copy_on_loan", _("This copy is already on loan. Take it back first."))
 
 
-def against_holds(copy: Copy, reader: Reader, *, by: Reader | None) -> list[Block]:
-    """Return whether other readers come first for this copy.
-
-    They do where it lies on the hold shelf for one of them, or where at least as many of them wait
-    ahead of this reader as there are free copies. Who serves himself is told no names.
-    """
-    ready, own = holds_at_stake(reader, copy)
-    if ready is not None:
-        message = _("This copy is on the hold shelf for %(reader)s until %(until)s.") % {
-            "reader": _("another reader") if by == reader else ready.reader,
-            "until": day(ready.pickup_until),
-        }
-        return [Block("held_for_others", message, is_overridable=True)]
-    if own is not None and own.status == HoldStatus.READY:
-        return []
-    ahead = waiting_ahead(copy.book_id, own)
-    if ahead and ahead >= free_copies(copy.book_id):
-        message = ngettext(
-            "%(count)d reader waits for this book and comes first.",
-            "%(count)d readers wait for this book and come first.",
-            ahead,
-        ) % {"count": ahead}
-        return [Block("held_for_others", message, is_overridable=True)]
-    return []
-
-
-def holds_at_stake(reader: Reader, copy: Copy) -> tuple[Hold | None, Hold | None]:
-    """Return another reader's hold for which the copy is on the shelf, and the reader's own hold on
-    the book: each is one at most.
-    """
-    ready = Q(status=HoldStatus.READY, copy=copy)
-    own = Q(ACTIVE_HOLD, book=copy.book_id, reader=reader)
-    by_owner = {hold.reader_id == reader.pk: hold for hold in Hold.objects.filter(ready | own)}
-    return by_owner.get(False), by_owner.get(True)
-
-
-def waiting_ahead(book_id: int, own: Hold | None) -> int:
-    """Count the waiting holds of a book before `own`, or all of them where there is none."""
-    queue = Hold.objects.waiting().filter(book=book_id)
-    if own is not None:
-        queue = queue.filter(
-            Q(placed_at__lt=own.placed_at) | Q(placed_at=own.placed_at, pk__lt=own.pk)
-        )
-    return queue.count()
-
-
-def free_copies(book_id: int) -> int:
-    return Copy.objects.filter(book=book_id, status=CopyStatus.AVAILABLE).count()
-
-
 def against_chosen_date(due: date | None, *, on: date, by: Reader | None) -> list[Block]:
     """Return whether staff may choose this due date: not the past, and today only by permission."""
     if due is not None and due > on + LONGEST_LOAN:
@@ -247,6 +197,7 @@ def against_check_out(
     reader: Reader,
     copy: Copy,
     rule: LoanPolicy,
+    stake: queue.AtStake,
     *,
     due: date | None,
     on: date,
@@ -261,7 +212,7 @@ def against_check_out(
         *against_reader(reader, on=on),
         *against_number_of_loans(reader, rule),
         *against_debt(reader, rule, on=on),
-        *against_holds(copy, reader, by=by),
+        *queue.against_holds(copy, reader, stake, by=by),
     ]
     return sorted(found, key=lambda block: block.is_overridable)
 
@@ -286,8 +237,8 @@ def against_renewal(
             "most": loan.max_renewals,
         }
         found.append(Block("too_many_renewals", message, is_overridable=True))
-    waiting = waiting_ahead(loan.copy.book_id, None)
-    if waiting > free_copies(loan.copy.book_id):
+    waiting = queue.waiting_ahead(loan.copy.book_id, None)
+    if waiting > queue.free_copies(loan.copy.book_id):
         message = _("Others wait for this book and no copy is free. It must come back.")
         found.append(Block("held_for_others", message, is_overridable=True))
     return sorted(found, key=lambda block: block.is_overridable)

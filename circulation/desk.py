@@ -17,7 +17,7 @@ from billing import charges
 from billing.models import Charge, ChargeKind
 from catalog import inventory
 from catalog.models import Book, Copy, CopyStatus
-from circulation import blocks, fines, holds, locks, notices, policy, rules, terms
+from circulation import blocks, fines, holds, locks, notices, policy, queue, rules, terms
 from circulation.models import DeskAct, Hold, Loan, LoanPolicy, Override, Reader
 from circulation.refusals import Block, Overriding, RefusedError, refuse_unless_overridden
 
@@ -87,12 +87,13 @@ def check_out(
         message = _("No copy of this book is free. Place a hold instead.")
         raise CheckOutRefusedError([Block("no_copy_available", message)])
     rule = blocks.rule_for(reader, copy.item_type_id, refusal=CheckOutRefusedError)
-    found = blocks.against_check_out(reader, copy, rule, due=due, on=on, by=by)
+    stake = queue.holds_at_stake(reader, copy)
+    found = blocks.against_check_out(reader, copy, rule, stake, due=due, on=on, by=by)
     refuse_unless_overridden(found, override=override, by=by, refusal=CheckOutRefusedError)
     granted = _due(CheckOutRefusedError, lent=on, loan_days=rule.loan_days, chosen=due)
     loan = _save(_new_loan(reader, copy, rule, on=on, due=granted.date, by=by), by)
     before: dict[str, Any] = {"copy_status": copy.status}
-    hold = holds.fulfil(reader, copy, on=on, at=timezone.now(), by=by)
+    hold = holds.fulfil(stake, copy, on=on, at=timezone.now(), by=by)
     if hold is not None:
         before["hold"] = hold.pk
         before["hold_was_ready_with"] = hold.copy_id

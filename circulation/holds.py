@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from catalog import inventory
 from catalog.models import Book, Copy, CopyStatus
-from circulation import blocks, notices, policy, rules
+from circulation import blocks, notices, policy, queue, rules
 from circulation.models import Hold, HoldStatus, Reader
 from circulation.refusals import RefusedError
 
@@ -151,15 +151,17 @@ def back_to_queue(hold: Hold, *, by: Reader | None) -> None:
     notices.hold_over(hold, _("The copy went elsewhere; the reader waits again."))
 
 
-def fulfil(reader: Reader, copy: Copy, *, on: date, at: datetime, by: Reader | None) -> Hold | None:
+def fulfil(
+    stake: queue.AtStake, copy: Copy, *, on: date, at: datetime, by: Reader | None
+) -> Hold | None:
     """Close the reader's hold on the book of a copy that he or she takes now.
 
     Returns the hold as it was before, or None. Another copy that waited on the shelf for the reader
     passes on; a reader whose shelf copy was given away by override waits again.
     """
-    displaced, own = blocks.holds_at_stake(reader, copy)
-    if displaced is not None:
-        back_to_queue(displaced, by=by)
+    if stake.displaced is not None:
+        back_to_queue(stake.displaced, by=by)
+    own = stake.own
     if own is None:
         return None
     before = Hold.objects.get(pk=own.pk)

@@ -19,12 +19,12 @@ def for_check_out(reader: Reader, item: Copy | Book) -> tuple[Reader, Copy | Non
     copies = Copy.objects.select_for_update(no_key=True, of=("self",)).select_related("book")
     if isinstance(item, Copy):
         return reader, copies.get(pk=item.pk)
-    ready = Hold.objects.ready().filter(book=book_id, reader=reader).values("copy")
-    copy = (
-        copies.filter(pk__in=ready).first()
-        or copies.filter(book=book_id, status=CopyStatus.AVAILABLE).order_by("pk").first()
-    )
-    return reader, copy
+    ready = Hold.objects.ready().filter(book=book_id, reader=reader).values_list("copy", flat=True)
+    kept = list(ready)
+    if kept:
+        return reader, copies.get(pk=kept[0])
+    free = copies.filter(book=book_id, status=CopyStatus.AVAILABLE)
+    return reader, free.order_by("pk").first()
 
 
 def for_check_in(copy: Copy) -> tuple[Copy, Loan | None]:

@@ -8,8 +8,9 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from catalog.models import Book, Copy, CopyStatus, ItemType
-from circulation import desk, holds, queue, stock
+from circulation import desk, holds, stock
 from circulation.models import Hold, HoldStatus, LoanPolicy, Reader, ReaderCategory, Weekday
+from circulation.queue import waiting_ahead
 from tests.factories import (
     MONDAY,
     close_on,
@@ -447,8 +448,8 @@ def test_who_waits_ahead_is_counted_from_one_s_own_place(
     place(anna, book)
     own = place(bartek, book)  # at the same moment
     place(celina, book)
-    assert queue.waiting_ahead(book.pk, own) == 1
-    assert queue.waiting_ahead(book.pk, None) == 3
+    assert waiting_ahead(book.pk, own) == 1
+    assert waiting_ahead(book.pk, None) == 3
 
 
 def test_the_rule_of_a_hold_is_that_of_a_copy_one_could_get(anna: Reader) -> None:

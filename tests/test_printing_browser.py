@@ -56,11 +56,17 @@ def printed(page: Page, folder: Path) -> list[paper.Page]:
     return paper.read(file)
 
 
+def follow(page: Page, button: str) -> None:
+    """Press a button, and wait for the page that it leads to: half a page cannot be printed."""
+    with page.expect_navigation():
+        page.get_by_role("button", name=button).click()
+
+
 def choose_all(page: Page, action: str) -> None:
     """Tick the rows of a list and run an action on them."""
     page.locator("#action-toggle").check()
     page.locator("select[name=action]").select_option(label=action)
-    page.get_by_role("button", name="Run").click()
+    follow(page, "Run")
 
 
 def test_labels_lie_on_their_places_and_scan(
@@ -77,7 +83,7 @@ def test_labels_lie_on_their_places_and_scan(
     expect(office.get_by_role("button", name="Print")).to_be_disabled()
     office.get_by_label("Move right (mm)").fill("1.5")
     office.get_by_label("Move down (mm)").fill("-0.5")
-    office.get_by_role("button", name="Show").click()
+    follow(office, "Show")
     expect(office.locator(".label")).to_have_count(23)
     first, second = printed(office, tmp_path)
     for side in (first, second):
@@ -90,7 +96,7 @@ def test_labels_lie_on_their_places_and_scan(
         middle = (code.left + code.right) / 2
         assert middle == pytest.approx(spot.left + sheet.width / 2, abs=CLOSE)
         assert spot.top < code.top < code.bottom < spot.top + sheet.height
-    office.get_by_role("button", name="Test page").click()
+    follow(office, "Test page")
     expect(office.locator(".place")).to_have_count(21)
     [test] = printed(office, tmp_path)
     assert "This line is 100 mm long" in test.text
@@ -104,7 +110,7 @@ def test_cards_scan_as_the_numbers_of_their_readers(
     office.goto(live_server.url + address(Reader, "changelist") + "?q=Reader")
     choose_all(office, "Print cards")
     office.get_by_label("Sheet").select_option("card")
-    office.get_by_role("button", name="Show").click()
+    follow(office, "Show")
     expect(office.locator(".card")).to_have_count(3)
     pages = printed(office, tmp_path)
     assert [[code.text for code in each.barcodes] for each in pages] == [
@@ -134,7 +140,7 @@ def test_overdue_readers_are_worked_through_from_the_report_to_the_letters(
     assert "Book of Anna" in report
     assert "As CSV" not in report
     office.get_by_label("Letter for Bartek Nowak").uncheck()
-    office.get_by_role("button", name="Letters for those ticked").click()
+    follow(office, "Letters for those ticked")
     anna, celina = printed(office, tmp_path)
     assert "Dear Anna Nowak" in anna.text
     assert "Book of Anna" in anna.text

@@ -151,7 +151,7 @@ def _nobody(page: int) -> str:
 def _rows(
     request: HttpRequest, places: Sequence[tuple[int, int]], *, on: datetime.date
 ) -> list[list[Any]]:
-    numbers = [reader for reader, _items in places]
+    numbers = [reader for reader, _number in places]
     readers = Reader.objects.in_bulk(numbers)
     loans: dict[int, list[Loan]] = defaultdict(list)
     overdue = Loan.objects.overdue(on=on).filter(reader__in=numbers)

@@ -85,10 +85,10 @@ def _book(number: int) -> Book:
 
 def _reader(number: int) -> Reader:
     return Reader(
-        email=f"reader{number}@example.org",
+        email=f"member{number}@example.org",
         first_name="Anna",
         last_name=f"Nowak {number}",
-        card_number=f"N{number:06d}",
+        card_number=f"M{number:06d}",
     )
 
 

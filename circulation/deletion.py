@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 from alerts.wording import money
 from billing import charges
 from billing.models import Charge
+from catalog import inventory
 from catalog.models import Book, Copy
 from circulation.models import Hold, HoldQuerySet, Loan, LoanQuerySet, Reader
 
@@ -60,7 +61,7 @@ def delete_book(book: Book, *, by: Reader | None = None) -> None:
 @transaction.atomic
 def delete_copy(copy: Copy, *, by: Reader | None = None) -> None:
     """Delete a copy that was never lent. Raises DeletionRefusedError."""
-    Book.objects.select_for_update(no_key=True).get(pk=copy.book_id)
+    inventory.lock_book(copy.book_id)
     found = _loans(Loan.objects.filter(copy=copy)) + _holds(Hold.objects.filter(copy=copy))
     if found:
         raise DeletionRefusedError(

@@ -9,6 +9,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from billing import accounts
 from catalog import inventory
 from catalog.models import Book, Copy, CopyStatus
 from circulation import blocks, notices, policy, queue, rules
@@ -90,8 +91,8 @@ def _expire_one(hold: Hold, *, on: date, at: datetime) -> bool:
 
 def _locked(hold: Hold) -> Hold:
     """Lock in the one order: book, reader, copy, hold."""
-    Book.objects.select_for_update(no_key=True).get(pk=hold.book_id)
-    Reader.objects.select_for_update(no_key=True).get(pk=hold.reader_id)
+    inventory.lock_book(hold.book_id)
+    accounts.lock(hold.reader_id)
     return Hold.objects.select_for_update(no_key=True).get(pk=hold.pk)
 
 

@@ -4,6 +4,7 @@ On SQLite the IMMEDIATE transaction is the lock, and `select_for_update` does no
 """
 
 from billing import accounts
+from catalog import inventory
 from catalog.models import Book, Copy, CopyStatus
 from circulation.models import Hold, Loan, Reader
 
@@ -14,7 +15,7 @@ def for_check_out(reader: Reader, item: Copy | Book) -> tuple[Reader, Copy | Non
     For a book it is the copy on the hold shelf for this reader, else any free one, else None.
     """
     book_id = item.pk if isinstance(item, Book) else item.book_id
-    _hold_book(book_id)
+    inventory.lock_book(book_id)
     reader = Reader.objects.select_for_update(no_key=True).get(pk=reader.pk)
     copies = Copy.objects.select_for_update(no_key=True, of=("self",)).select_related("book")
     if isinstance(item, Copy):
@@ -29,7 +30,7 @@ def for_check_out(reader: Reader, item: Copy | Book) -> tuple[Reader, Copy | Non
 
 def for_check_in(copy: Copy) -> tuple[Copy, Loan | None]:
     """Return the copy and its unreturned loan, both locked and read again."""
-    _hold_book(copy.book_id)
+    inventory.lock_book(copy.book_id)
     reader_id = Loan.objects.unreturned().filter(copy=copy).values_list("reader", flat=True).first()
     if reader_id is not None:
         accounts.lock(reader_id)
@@ -48,7 +49,3 @@ def for_check_in(copy: Copy) -> tuple[Copy, Loan | None]:
     if loan is not None:
         loan.copy = copy
     return copy, loan
-
-
-def _hold_book(book_id: int) -> None:
-    Book.objects.select_for_update(no_key=True).only("pk").get(pk=book_id)

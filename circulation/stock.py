@@ -4,7 +4,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from catalog import inventory
-from catalog.models import Book, Copy, CopyStatus
+from catalog.models import Copy, CopyStatus
 from circulation import holds
 from circulation.models import Hold, Loan, Reader
 
@@ -63,5 +63,5 @@ def _lost_by_a_reader(copy: Copy) -> str:
 
 
 def _locked(copy: Copy) -> Copy:
-    Book.objects.select_for_update(no_key=True).get(pk=copy.book_id)
+    inventory.lock_book(copy.book_id)
     return Copy.objects.select_for_update(no_key=True).get(pk=copy.pk)

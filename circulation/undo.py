@@ -6,10 +6,10 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from billing import charges
+from billing import accounts, charges
 from billing.models import Adjustment, Charge, ChargeKind
 from catalog import inventory
-from catalog.models import Book, Copy, CopyStatus
+from catalog.models import Copy, CopyStatus
 from circulation import fines, holds, notices
 from circulation.models import DeskAct, Hold, HoldStatus, Loan, Reader
 from circulation.refusals import Block, RefusedError
@@ -55,8 +55,8 @@ def undo(act: DeskAct, *, by: Reader | None = None, on: date | None = None) -> L
 
 def _lock(act: DeskAct) -> tuple[Copy, Loan, DeskAct]:
     copy = Copy.objects.get(pk=act.loan.copy_id)
-    Book.objects.select_for_update(no_key=True).get(pk=copy.book_id)
-    Reader.objects.select_for_update(no_key=True).get(pk=act.loan.reader_id)
+    inventory.lock_book(copy.book_id)
+    accounts.lock(act.loan.reader_id)
     copy = Copy.objects.select_for_update(no_key=True).get(pk=copy.pk)
     loan = (
         Loan.objects.select_for_update(no_key=True, of=("self",))

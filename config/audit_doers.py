@@ -7,13 +7,11 @@ from django.utils.translation import gettext as _
 from alerts import doers
 from config import jobs
 
-LONGEST_REASON = 100
-
 
 def name_the_doer(*, history_instance: Any, **_more: Any) -> None:
     """Write who is at work beside a change that no person made."""
     if history_instance.history_user_id is None and not history_instance.history_change_reason:
-        history_instance.history_change_reason = doers.current()[:LONGEST_REASON] or None
+        history_instance.history_change_reason = doers.current() or None
 
 
 def doer(reason: str) -> str:

@@ -145,6 +145,10 @@ class OfficeAdmin(ModelAdmin):
         """Return the tables below the form of an object."""
         return ()
 
+    def get_head(self, request: HttpRequest, obj: Any) -> Any:
+        """Return what `change_form_outer_before_template` says above the form of an object."""
+        return None
+
     def render_change_form(
         self,
         request: HttpRequest,
@@ -153,6 +157,7 @@ class OfficeAdmin(ModelAdmin):
         obj: Model | None = None,
         **kwargs: Any,
     ) -> HttpResponse:
+        context["head"] = self.get_head(request, obj) if obj is not None else None
         context["tables"] = list(self.get_tables(request, obj)) if obj is not None else []
         return super().render_change_form(request, context, *args, obj=obj, **kwargs)
 

@@ -32,6 +32,17 @@ MOST_ROWS = 50
 """Of one table of a report's page."""
 
 
+def day_from(text: str) -> datetime.date:
+    """Read a date as browsers send it. Raises ValidationError."""
+    try:
+        return datetime.date.fromisoformat(text.strip())
+    except ValueError as error:
+        raise forms.ValidationError(
+            _("“%(text)s” is not a date. Write it as in %(today)s.")
+            % {"text": text, "today": timezone.localdate().isoformat()}
+        ) from error
+
+
 class DayField(forms.CharField):
     """A date as browsers send it, no later than today; what is wrong with it is said in words."""
 
@@ -41,16 +52,8 @@ class DayField(forms.CharField):
         super().__init__(label=label, max_length=40)
 
     def clean(self, value: Any) -> Any:
-        text = super().clean(value)
-        today = timezone.localdate()
-        try:
-            day = datetime.date.fromisoformat(text)
-        except ValueError as error:
-            raise forms.ValidationError(
-                _("“%(text)s” is not a date. Write it as in %(today)s.")
-                % {"text": text, "today": today.isoformat()}
-            ) from error
-        if not FIRST_DAY <= day <= today:
+        day = day_from(super().clean(value))
+        if not FIRST_DAY <= day <= timezone.localdate():
             raise forms.ValidationError(
                 _("Choose a day between %(first)s and today.") % {"first": wording.day(FIRST_DAY)}
             )

@@ -25,6 +25,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from alerts import office_acts, wording
 from alerts.backoffice.pages import Table, page_link
+from alerts.backoffice.reports import day_from
 from alerts.spreadsheets import csv_parts
 from billing.admin import words
 from billing.payments import CASH
@@ -44,16 +45,8 @@ class DayForm(forms.Form):
     )
 
     def clean_date(self) -> datetime.date:
-        text = self.cleaned_data["date"].strip()
-        today = timezone.localdate()
-        try:
-            day = datetime.date.fromisoformat(text)
-        except ValueError as error:
-            raise forms.ValidationError(
-                _("“%(text)s” is not a date. Write it as in %(today)s.")
-                % {"text": text, "today": today.isoformat()}
-            ) from error
-        if day > today:
+        day = day_from(self.cleaned_data["date"])
+        if day > timezone.localdate():
             raise forms.ValidationError(
                 _("%(day)s has not come yet: there are no takings.") % {"day": wording.day(day)}
             )

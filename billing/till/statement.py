@@ -102,20 +102,24 @@ def _in_cents(rows: Iterable[Any], name: str) -> list[Any]:
     return found
 
 
+def _charge_cells(charge: Any) -> tuple[Any, ...]:
+    """Return a charge, why it is what it is, and what became of it."""
+    return (
+        page_link(charge, charge.get_kind_display()),
+        _computed(charge),
+        day(charge.created_at),
+        money(charge.amount),
+        money(charge.paid),
+        money(charge.adjusted),
+    )
+
+
 def charges_table(account: Account, *, ticked: Collection[int] | None, may_tick: bool) -> Table:
     """Return what is owed and why; `ticked` is None where every charge is."""
     rows = []
     for charge in account.open_charges:
         tick = _tick(charge, is_on=ticked is None or charge.pk in ticked)
-        row = (
-            page_link(charge, charge.get_kind_display()),
-            _computed(charge),
-            day(charge.created_at),
-            money(charge.amount),
-            money(charge.paid),
-            money(charge.adjusted),
-            format_html("<b>{}</b>", money(charge.owed)),
-        )
+        row = (*_charge_cells(charge), format_html("<b>{}</b>", money(charge.owed)))
         rows.append((tick, *row) if may_tick else row)
     headers = [_("Charge"), _("How it is computed"), _("Opened"), _("Amount"), _("Paid")]
     headers += [_("Taken off"), _("Still owed")]
@@ -169,17 +173,7 @@ def history_tables(request: HttpRequest, account: Account) -> list[Table]:
 
 
 def _settled_table(account: Account) -> Table:
-    rows = [
-        (
-            page_link(charge, charge.get_kind_display()),
-            _computed(charge),
-            day(charge.created_at),
-            money(charge.amount),
-            money(charge.paid),
-            money(charge.adjusted),
-        )
-        for charge in account.settled_charges[:MOST_PAST]
-    ]
+    rows = [_charge_cells(charge) for charge in account.settled_charges[:MOST_PAST]]
     headers = [_("Charge"), _("How it is computed"), _("Opened"), _("Amount"), _("Paid")]
     headers.append(_("Taken off"))
     more = list_url(Charge, reader__id__exact=account.reader.pk)

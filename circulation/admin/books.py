@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Exists, Model, OuterRef, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.db.models import Exists, OuterRef, QuerySet
+from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -115,17 +115,8 @@ class BookAdmin(catalogue.BookAdmin):
                 more_url=list_url(Loan, copy__book__id__exact=obj.pk),
             )
 
-    def render_change_form(
-        self,
-        request: HttpRequest,
-        context: dict[str, Any],
-        *args: Any,
-        obj: Model | None = None,
-        **kwargs: Any,
-    ) -> HttpResponse:
-        if obj is not None:
-            context["head"] = book_page.head(request, obj)
-        return super().render_change_form(request, context, *args, obj=obj, **kwargs)
+    def get_head(self, request: HttpRequest, obj: Book) -> book_page.Head:
+        return book_page.head(request, obj)
 
 
 @admin.register(Copy)

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Exists, Model, OuterRef, Q, QuerySet, prefetch_related_objects
+from django.db.models import Exists, OuterRef, Q, QuerySet, prefetch_related_objects
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
@@ -224,18 +224,9 @@ class ReaderAdmin(  # type: ignore[misc]
             response.context_data["title"] = title
         return response
 
-    def render_change_form(
-        self,
-        request: HttpRequest,
-        context: dict[str, Any],
-        *args: Any,
-        obj: Model | None = None,
-        **kwargs: Any,
-    ) -> HttpResponse:
-        if obj is not None:
-            standing = reader_page.found(obj.pk, on=timezone.localdate())
-            context["head"] = reader_page.head(request, standing, active="details")
-        return super().render_change_form(request, context, *args, obj=obj, **kwargs)
+    def get_head(self, request: HttpRequest, obj: Reader) -> reader_page.Head:
+        standing = reader_page.found(obj.pk, on=timezone.localdate())
+        return reader_page.head(request, standing, active="details")
 
     def response_post_save_change(self, request: HttpRequest, obj: Reader) -> HttpResponseRedirect:
         return HttpResponseRedirect(reader_page.reader_url(obj.pk))

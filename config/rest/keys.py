@@ -9,11 +9,10 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 from simple_history.models import HistoricalRecords
 
+from alerts import doers
 from circulation import integration_keys
 from circulation.integration_keys import Caller
 from config.rest.bearer import BearerAuthentication, token_of
-
-LONGEST_REASON = 100
 
 
 class IntegrationKeys(BearerAuthentication):
@@ -49,4 +48,4 @@ def name_the_key(*, history_instance: Any, **_more: Any) -> None:
     """Write the key's name beside a change, where the histories of others have a person."""
     request = getattr(HistoricalRecords.context, "request", None)
     if isinstance(request, _ByKey) and not history_instance.history_change_reason:
-        history_instance.history_change_reason = f"API: {request.caller}"[:LONGEST_REASON]
+        history_instance.history_change_reason = doers.reason(doers.KEY, str(request.caller))

@@ -3,18 +3,18 @@
 What was paid is in `billing.settlements`.
 """
 
-from decimal import Decimal
-
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.validators import MinValueValidator
 from django.db import models
-from django.db.models import DecimalField, F, OuterRef, Q, Subquery, Sum, Value
+from django.db.models import F, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Coalesce, Now, Round
 from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
 from billing.settlements import (
+    MONEY,
+    NOTHING,
     Allocation,
     AllocationState,
     Payment,
@@ -25,6 +25,8 @@ from billing.settlements import (
 )
 
 __all__ = [
+    "MONEY",
+    "NOTHING",
     "Adjustment",
     "AdjustmentKind",
     "Allocation",
@@ -37,9 +39,6 @@ __all__ = [
     "Refund",
     "RefundStatus",
 ]
-
-MONEY = DecimalField(max_digits=12, decimal_places=2)
-NOTHING = Value(Decimal("0.00"), output_field=MONEY)
 
 
 class ChargeKind(models.TextChoices):

@@ -6,8 +6,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.views.main import ORDER_VAR
-from django.db.models import Count, Exists, IntegerField, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.forms import BaseInlineFormSet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
@@ -25,6 +24,7 @@ from alerts.backoffice.acts import ActRefusedError, act
 from alerts.backoffice.deletion import DeletionAdmin
 from alerts.backoffice.history import AuditedAdmin
 from alerts.backoffice.pages import OfficeInline, badge, staff
+from alerts.counts import number_of
 from catalog import inventory, isbn, languages
 from catalog.import_admin import ImportExportPages
 from catalog.import_history import ImportRunAdmin  # noqa: F401 - registers itself
@@ -138,11 +138,6 @@ class LanguageFilter(DropdownFilter):
         return books.filter(language=self.value()) if self.value() else books
 
 
-def _number_of(copies: QuerySet[Copy]) -> Coalesce:
-    counted = copies.order_by().values("book").annotate(n=Count("pk")).values("n")
-    return Coalesce(Subquery(counted, output_field=IntegerField()), 0)
-
-
 @admin.register(Book)
 class BookAdmin(ImportExportPages, AuditedAdmin, DeletionAdmin):
     import_kind = "books"
@@ -192,8 +187,8 @@ class BookAdmin(ImportExportPages, AuditedAdmin, DeletionAdmin):
             super()
             .get_queryset(request)
             .annotate(
-                available=_number_of(copies.filter(status=CopyStatus.AVAILABLE)),
-                total=_number_of(copies.exclude(status=CopyStatus.WITHDRAWN)),
+                available=number_of(copies.filter(status=CopyStatus.AVAILABLE), "book"),
+                total=number_of(copies.exclude(status=CopyStatus.WITHDRAWN), "book"),
             )
         )
 

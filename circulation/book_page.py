@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from django.db.models import Count, FilteredRelation, Max, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import FilteredRelation, Max, OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -13,6 +12,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from alerts.backoffice.pages import badge, day, may_view
+from alerts.counts import number_of
 from catalog.models import Book, Copy
 from circulation.models import Hold, HoldStatus, Loan, Reader
 from circulation.reader_page import reader_link
@@ -46,17 +46,13 @@ def head(request: HttpRequest, book: Any) -> Head:
 
 def _counted(book: Book) -> tuple[int, int]:
     """Return how often the book was lent, and how many wait for it."""
-    lent = Loan.objects.filter(copy__book=OuterRef("pk"), undone_at=None).order_by()
-    queue = Hold.objects.active().filter(book=OuterRef("pk")).order_by()
+    lent = Loan.objects.filter(copy__book=OuterRef("pk"), undone_at=None)
+    queue = Hold.objects.active().filter(book=OuterRef("pk"))
     numbers: Any = Book.objects.filter(pk=book.pk).values_list(
-        _number_of(lent.values("copy__book")), _number_of(queue.values("book"))
+        number_of(lent, "copy__book"), number_of(queue, "book")
     )
     times_lent, waiting = numbers.get()
     return times_lent, waiting
-
-
-def _number_of(rows: QuerySet[Any, Any]) -> Coalesce:
-    return Coalesce(Subquery(rows.annotate(n=Count("pk")).values("n")), 0)
 
 
 def loans_of(book: Book) -> QuerySet[Loan]:

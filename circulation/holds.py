@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Count, Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from alerts.counts import number_of
 from billing import accounts
 from catalog import inventory
 from catalog.models import Book, Copy, CopyStatus
@@ -185,28 +185,21 @@ def save(hold: Hold, by: Reader | None) -> Hold:
 
 def with_position(holds: QuerySet[Hold]) -> QuerySet[Hold]:
     """Annotate `position`: the place of a waiting hold in its book's queue, from 1."""
-    ahead = (
-        Hold.objects.filter(book=OuterRef("book"), status=HoldStatus.WAITING)
-        .filter(
-            Q(placed_at__lt=OuterRef("placed_at"))
-            | Q(placed_at=OuterRef("placed_at"), pk__lte=OuterRef("pk"))
-        )
-        .order_by()
-        .values("book")
-        .values(count=Count("pk"))
+    ahead = Hold.objects.filter(book=OuterRef("book"), status=HoldStatus.WAITING).filter(
+        Q(placed_at__lt=OuterRef("placed_at"))
+        | Q(placed_at=OuterRef("placed_at"), pk__lte=OuterRef("pk"))
     )
-    return holds.annotate(position=Coalesce(Subquery(ahead, output_field=IntegerField()), 0))
+    return holds.annotate(position=number_of(ahead, "book"))
 
 
 def to_pull() -> QuerySet[Hold]:
     """Return the waiting holds for which a free copy stands in the open shelves."""
-    copies = Copy.objects.filter(book=OuterRef("book"), status=CopyStatus.AVAILABLE).order_by()
-    number = copies.values("book").values(count=Count("pk"))
+    copies = Copy.objects.filter(book=OuterRef("book"), status=CopyStatus.AVAILABLE)
     # Few have any: only of those the places in their queues are counted.
     waiting = Hold.objects.filter(Exists(copies), status=HoldStatus.WAITING)
     return (
         with_position(waiting)
-        .annotate(free=Coalesce(Subquery(number, output_field=IntegerField()), 0))
+        .annotate(free=number_of(copies, "book"))
         .filter(Q(position__lte=F("free")))
         .order_by("placed_at", "id")
     )

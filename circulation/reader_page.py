@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Count, DecimalField, IntegerField, OuterRef, QuerySet, Subquery, Sum
+from django.db.models import OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.urls import reverse
@@ -20,13 +20,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from alerts.backoffice.pages import badge
+from alerts.counts import number_of
 from alerts.wording import money
-from billing.models import Charge
+from billing.models import MONEY, Charge
 from circulation import blocks, personal_data
 from circulation.models import Hold, HoldStatus, Loan, Reader
 from circulation.refusals import Block
 
-MONEY = DecimalField(max_digits=12, decimal_places=2)
 VIEW_READER = "circulation.view_reader"
 VIEW_LOAN = "circulation.view_loan"
 MONEY_PERMISSIONS = ("billing.view_charge", "billing.view_payment")
@@ -188,9 +188,9 @@ def with_standing(readers: QuerySet[Reader], *, on: date) -> QuerySet[Reader]:
     """Annotate `out` and `late` loans, `held` and `ready` holds, and `owed`."""
     active = Hold.objects.active()
     return with_loans_and_debt(readers).annotate(
-        late=number_of(Loan.objects.overdue(on=on)),
-        held=number_of(active),
-        ready=number_of(active.filter(status=HoldStatus.READY)),
+        late=_of_each(Loan.objects.overdue(on=on)),
+        held=_of_each(active),
+        ready=_of_each(active.filter(status=HoldStatus.READY)),
     )
 
 
@@ -199,16 +199,14 @@ def with_loans_and_debt(readers: QuerySet[Reader]) -> QuerySet[Reader]:
     debts = Charge.objects.with_owed().filter(reader=OuterRef("pk")).order_by()
     owed = debts.values("reader").annotate(sum=Sum("owed")).values("sum")
     return readers.annotate(
-        out=number_of(Loan.objects.unreturned()),
+        out=_of_each(Loan.objects.unreturned()),
         owed=Coalesce(Subquery(owed, output_field=MONEY), Decimal("0.00"), output_field=MONEY),
     )
 
 
-def number_of(rows: QuerySet[Any]) -> Coalesce:
+def _of_each(rows: QuerySet[Any]) -> Coalesce:
     """Return how many of these rows are each reader's."""
-    own = rows.filter(reader=OuterRef("pk")).order_by().values("reader")
-    counted = own.annotate(n=Count("pk")).values("n")
-    return Coalesce(Subquery(counted, output_field=IntegerField()), 0)
+    return number_of(rows.filter(reader=OuterRef("pk")), "reader")
 
 
 def state_badge(reader: Reader, *, on: date) -> SafeString:

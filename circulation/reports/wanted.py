@@ -9,13 +9,11 @@ from django.db.models import (
     Count,
     Exists,
     F,
-    IntegerField,
     Max,
     OuterRef,
     QuerySet,
     Subquery,
 )
-from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -24,6 +22,7 @@ from unfold.widgets import UnfoldAdminSelectWidget
 
 from alerts.backoffice.pages import Table, day, page_link
 from alerts.backoffice.reports import MOST_ROWS, Answer, Report, cut, midnight
+from alerts.counts import number_of
 from alerts.spreadsheets import CHUNK
 from catalog.models import Book, Copy, CopyStatus
 from circulation.models import Hold, HoldStatus, Loan
@@ -32,16 +31,11 @@ OF_BOOK = OuterRef("pk")
 GONE = (CopyStatus.WITHDRAWN, CopyStatus.LOST)
 
 
-def _number(rows: QuerySet[Any], book: str) -> Coalesce:
-    counted = rows.order_by().values(book).annotate(number=Count("pk")).values("number")
-    return Coalesce(Subquery(counted, output_field=IntegerField()), 0)
-
-
 def _with_copies(books: QuerySet[Book]) -> Any:
     """Annotate how many copies there are to lend, and how many readers wait."""
     copies = Copy.objects.filter(book=OF_BOOK).exclude(status__in=GONE)
     waiting = Hold.objects.filter(book=OF_BOOK, status=HoldStatus.WAITING)
-    return books.annotate(copies_here=_number(copies, "book"), waiting=_number(waiting, "book"))
+    return books.annotate(copies_here=number_of(copies, "book"), waiting=number_of(waiting, "book"))
 
 
 class MostWanted(Report):

@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 import pytest
 from django.contrib.auth.models import Group
-from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Page, expect
@@ -19,6 +18,7 @@ from circulation.models import Hold, Loan, LoanPolicy, Reader
 from config import jobs
 from config.models import JobRun
 from tests import axe
+from tests.browsing import nothing_astray, sign_in
 from tests.factories import lend, make_copy, make_reader
 from tests.office import page as page_of
 from tests.test_admin_pages import make_one_of_each
@@ -110,29 +110,15 @@ def library(transactional_db: None) -> None:
     lend(late, make_copy(), on=timezone.localdate() - timedelta(days=40))
 
 
+@pytest.fixture(autouse=True)
+def nothing_else(page: Page, live_server: LiveServer) -> Iterator[None]:
+    with nothing_astray(page, live_server, "data:", "blob:"):
+        yield
+
+
 @pytest.fixture
-def strays(page: Page, live_server: LiveServer) -> Iterator[list[str]]:
-    """What went wrong in the browser: errors of scripts, and requests to other hosts."""
-    found: list[str] = []
-    page.on("pageerror", lambda error: found.append(f"{page.url}: {error}"))
-    page.on(
-        "console",
-        lambda said: found.append(f"{page.url}: {said.text}") if said.type == "error" else None,
-    )
-    ours = (live_server.url, "data:", "blob:")
-    page.on(
-        "request",
-        lambda asked: None if asked.url.startswith(ours) else found.append(asked.url),
-    )
-    yield found
-    assert found == []
-
-
-def sign_in(page: Page, live_server: LiveServer, **rights: Any) -> None:
-    client = Client()
-    client.force_login(make_reader("Root", is_staff=True, is_superuser=True, **rights))
-    session = client.cookies["sessionid"].value
-    page.context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
+def root(transactional_db: None) -> Reader:
+    return make_reader("Root", is_staff=True, is_superuser=True)
 
 
 def refuse(found: dict[str, dict[str, Any]]) -> None:
@@ -151,14 +137,14 @@ def test_no_page_keeps_anybody_out(
     page: Page,
     live_server: LiveServer,
     library: None,
-    strays: list[str],
+    root: Reader,
     theme: Literal["light", "dark"],
 ) -> None:
     page.emulate_media(color_scheme=theme, reduced_motion="reduce")
     page.set_viewport_size(WIDE)
     look(page, f"{live_server.url}/admin/login/")
     found = {"Login": axe.violations(page)}
-    sign_in(page, live_server)
+    sign_in(page, live_server, root)
     for name, address in PAGES.items():
         look(page, live_server.url + address())
         if name not in ON_PAPER:
@@ -168,12 +154,12 @@ def test_no_page_keeps_anybody_out(
 
 
 def test_every_page_fits_a_phone(
-    page: Page, live_server: LiveServer, library: None, strays: list[str]
+    page: Page, live_server: LiveServer, library: None, root: Reader
 ) -> None:
     """Wide tables may be moved sideways in their own frame; the page itself may not."""
     page.set_viewport_size(NARROW)
     look(page, f"{live_server.url}/admin/login/")
-    sign_in(page, live_server)
+    sign_in(page, live_server, root)
     too_wide = {}
     for name, address in PAGES.items():
         look(page, live_server.url + address())
@@ -184,9 +170,9 @@ def test_every_page_fits_a_phone(
 
 
 def test_a_preview_of_an_import_keeps_nobody_out(
-    page: Page, live_server: LiveServer, transactional_db: None, strays: list[str], tmp_path: Path
+    page: Page, live_server: LiveServer, transactional_db: None, root: Reader, tmp_path: Path
 ) -> None:
-    sign_in(page, live_server)
+    sign_in(page, live_server, root)
     file = tmp_path / "books.csv"
     file.write_text(FILE, encoding="utf-8")
     look(page, live_server.url + page_of(Book, "import"))
@@ -199,10 +185,10 @@ def test_a_preview_of_an_import_keeps_nobody_out(
 
 
 def test_an_empty_library_keeps_nobody_out(
-    page: Page, live_server: LiveServer, transactional_db: None, strays: list[str]
+    page: Page, live_server: LiveServer, transactional_db: None, root: Reader
 ) -> None:
     """Lists without rows and the first day have other words and other links."""
-    sign_in(page, live_server)
+    sign_in(page, live_server, root)
     found = {}
     for url in (reverse("admin:index"), page_of(Loan, "changelist"), reverse("history")):
         look(page, live_server.url + url)

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
-from django.test import Client
 from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from billing import accounts
 from billing.models import Payment, PaymentStatus
 from circulation.models import Reader
+from tests.browsing import nothing_astray, sign_in
 from tests.factories import make_charge, make_member, make_reader, set_policy
 from tests.till import account_url, receipt_url
 
@@ -32,14 +32,9 @@ def anna(transactional_db: None) -> Reader:
 @pytest.fixture
 def signed_in_page(page: Page, live_server: LiveServer, anna: Reader) -> Iterator[Page]:
     """A browser in which a librarian is signed in; no script may fail in it."""
-    failures: list[str] = []
-    page.context.on("weberror", lambda error: failures.append(str(error.error)))
-    client = Client()
-    client.force_login(make_member("Librarian"))
-    session = client.cookies["sessionid"].value
-    page.context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
-    yield page
-    assert failures == []
+    sign_in(page, live_server, make_member("Librarian"))
+    with nothing_astray(page, live_server, "data:"):
+        yield page
 
 
 def paid() -> Payment:

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from django.test import Client
 from django.utils import timezone
-from playwright.sync_api import ConsoleMessage, Page, Request, expect
+from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from circulation.models import Reader
+from tests.browsing import nothing_astray, sign_in
 from tests.factories import lend, make_book, make_copy, make_member, make_reader, set_policy
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -26,26 +26,10 @@ def today(page: Page, live_server: LiveServer, transactional_db: None) -> Iterat
     anna = make_reader("Anna", card_number="R7")
     for days in (14, 20, 60):
         lend(anna, make_copy(make_book("Solaris")), on=timezone.localdate() - timedelta(days=days))
-    failures: list[str] = []
-
-    def note(message: ConsoleMessage) -> None:
-        if message.type == "error":
-            failures.append(message.text)
-
-    def look(request: Request) -> None:
-        if not request.url.startswith((live_server.url, "data:", "blob:")):
-            failures.append(request.url)
-
-    page.on("pageerror", lambda error: failures.append(str(error)))
-    page.on("console", note)
-    page.on("request", look)
-    client = Client()
-    client.force_login(make_member("Librarian", card_number="S1"))
-    session = client.cookies["sessionid"].value
-    page.context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
-    page.goto(f"{live_server.url}/admin/")
-    yield page
-    assert failures == []
+    sign_in(page, live_server, make_member("Librarian", card_number="S1"))
+    with nothing_astray(page, live_server, "data:", "blob:"):
+        page.goto(f"{live_server.url}/admin/")
+        yield page
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from django.test import Client
 from django.utils import timezone
 from playwright.sync_api import Locator, Page, Route, expect
 from pytest_django.live_server_helper import LiveServer
@@ -15,6 +14,7 @@ from billing import charges
 from billing.models import ChargeKind
 from circulation import holds
 from circulation.models import Loan, Override, Reader
+from tests.browsing import sign_in
 from tests.factories import (
     lend,
     make_book,
@@ -85,10 +85,7 @@ def at_desk(page: Page, live_server: LiveServer, librarian: Reader) -> Iterator[
 
 
 def open_desk(page: Page, live_server: LiveServer, staff: Reader) -> None:
-    client = Client()
-    client.force_login(staff)
-    session = client.cookies["sessionid"].value
-    page.context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
+    sign_in(page, live_server, staff)
     page.goto(f"{live_server.url}/admin/desk/")
     expect(page.locator("#desk-field")).to_be_focused()
 

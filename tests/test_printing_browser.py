@@ -5,7 +5,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Page, expect
@@ -14,6 +13,7 @@ from pytest_django.live_server_helper import LiveServer
 from circulation.models import Reader
 from circulation.printing.sheets import LABELS
 from tests import paper
+from tests.browsing import nothing_astray, sign_in
 from tests.factories import (
     lend,
     make_book,
@@ -34,19 +34,9 @@ CLOSE = 0.3
 @pytest.fixture
 def office(page: Page, live_server: LiveServer) -> Iterator[Page]:
     """A browser in which a librarian is signed in; no script may fail, nothing leaves the site."""
-    wrong: list[str] = []
-    page.context.on("weberror", lambda error: wrong.append(str(error.error)))
-    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
-    page.on(
-        "request",
-        lambda asked: wrong.append(asked.url) if live_server.url not in asked.url else None,
-    )
-    client = Client()
-    client.force_login(make_member("Librarian"))
-    session = client.cookies["sessionid"].value
-    page.context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
-    yield page
-    assert wrong == []
+    sign_in(page, live_server, make_member("Librarian"))
+    with nothing_astray(page, live_server):
+        yield page
 
 
 def printed(page: Page, folder: Path) -> list[paper.Page]:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from django.test import Client
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
@@ -13,6 +12,7 @@ from pytest_django.live_server_helper import LiveServer
 from billing import accounts
 from circulation import holds
 from circulation.models import Loan, Reader
+from tests.browsing import nothing_astray, sign_in
 from tests.factories import (
     lend,
     make_book,
@@ -46,19 +46,9 @@ def anna(transactional_db: None) -> Reader:
 @pytest.fixture
 def signed_in_page(page: Page, live_server: LiveServer, anna: Reader) -> Iterator[Page]:
     """A browser in which a librarian is signed in; no script may fail, nobody else be asked."""
-    failures: list[str] = []
-    page.context.on("weberror", lambda error: failures.append(str(error.error)))
-    page.context.on("console", lambda line: line.type == "error" and failures.append(line.text))
-    ours = (live_server.url, "data:")
-    page.context.on(
-        "request", lambda asked: asked.url.startswith(ours) or failures.append(asked.url)
-    )
-    client = Client()
-    client.force_login(make_member("Librarian"))
-    session = client.cookies["sessionid"].value
-    page.context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
-    yield page
-    assert failures == []
+    sign_in(page, live_server, make_member("Librarian"))
+    with nothing_astray(page, live_server, "data:"):
+        yield page
 
 
 def open_tab(page: Page, name: str) -> None:

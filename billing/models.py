@@ -12,6 +12,7 @@ from django.db.models.functions import Coalesce, Now, Round
 from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
+from alerts.histories import Remembered
 from billing.settlements import (
     MONEY,
     NOTHING,
@@ -79,7 +80,7 @@ class ChargeQuerySet(models.QuerySet["Charge"]):
         return self.with_owed().filter(Q(owed__gt=0))
 
 
-class Charge(models.Model):
+class Charge(Remembered):
     """What a reader owes for one reason. Only an accruing fine's amount ever changes."""
 
     reader = models.ForeignKey(

@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
+from alerts.histories import Remembered
 from catalog import isbn as isbns
 from catalog import text
 from catalog.uploads import Upload, UploadPart  # noqa: F401 - Django finds models here
@@ -44,7 +45,7 @@ class ItemType(models.Model):
         return self.name
 
 
-class Book(models.Model):
+class Book(Remembered):
     """A title. Its pieces are its copies; `inventory` is counted from them, never stored."""
 
     title = models.CharField(_("title"), max_length=500)
@@ -160,7 +161,7 @@ class CopyStatus(models.TextChoices):
     WITHDRAWN = "withdrawn", _("Withdrawn")
 
 
-class Copy(models.Model):
+class Copy(Remembered):
     """One physical piece with its barcode. `inventory.set_status` alone writes the status."""
 
     book = models.ForeignKey(Book, models.CASCADE, related_name="copies", verbose_name=_("book"))

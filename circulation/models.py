@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
+from alerts.histories import Remembered
 from catalog.models import Book, Copy
 from circulation.acts import DeskAct, Override
 from circulation.identities import ExternalIdentity
@@ -56,7 +57,7 @@ class LoanQuerySet(models.QuerySet["Loan"]):
         return self.open().filter(expected_return_date=on)
 
 
-class Loan(models.Model):
+class Loan(Remembered):
     """One copy lent to one reader, with the terms as they were at check-out."""
 
     copy = models.ForeignKey(Copy, models.PROTECT, related_name="loans", verbose_name=_("copy"))

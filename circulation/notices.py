@@ -15,6 +15,7 @@ from simple_history.utils import bulk_update_with_history
 
 from alerts import outbox
 from alerts.events import EventKind
+from alerts.histories import keep_before
 from alerts.models import ChannelAudience, Delivery, DeliveryStatus, Event
 from alerts.outbox import Occurrence
 from circulation import fines
@@ -183,6 +184,7 @@ def _mark_told(told: Collection[tuple[int, str]]) -> int:
         found = [loan for loan in locked if (loan.pk, str(loan.expected_return_date)) in told]
         for loan in found:
             loan.notification_sent = True
+        keep_before(Loan, [loan.pk for loan in found])
         reason = _("The overdue notice was accepted.")
         bulk_update_with_history(found, Loan, ["notification_sent"], default_change_reason=reason)
     return len(found)

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from unfold.widgets import CHECKBOX_CLASSES
 
 from alerts.admin.deliveries import status_badge as delivery_badge
-from alerts.backoffice.pages import Table, badge, day, list_url, money, page_link
+from alerts.backoffice.pages import Table, badge, code, day, list_url, money, page_link
 from alerts.models import Delivery
 from circulation import fines, holds, rules
 from circulation.admin.holds import status_badge as hold_badge
@@ -37,7 +37,7 @@ def loans_now(reader: Any, *, on: date, shows_fines: bool, may_renew: bool) -> T
     for loan in loans:
         row = [
             page_link(loan, loan.copy.book.title),
-            loan.copy.barcode,
+            code(loan.copy.barcode),
             day(loan.borrow_date),
             day(loan.expected_return_date),
             _("%(count)d of %(most)d") % {"count": loan.renewals, "most": loan.max_renewals},
@@ -81,7 +81,7 @@ def past_loans(reader: Reader, *, on: date) -> Table:
     rows = [
         (
             page_link(loan, loan.copy.book.title),
-            loan.copy.barcode,
+            code(loan.copy.barcode),
             day(loan.borrow_date),
             day(loan.expected_return_date),
             day(loan.actual_return_date),
@@ -114,7 +114,7 @@ def holds_now(reader: Reader) -> Table:
             page_link(hold, hold.book.title),
             hold_badge(hold),
             hold.position if hold.status == HoldStatus.WAITING else "–",
-            hold.copy.barcode if hold.copy else "–",
+            code(hold.copy and hold.copy.barcode),
             day(hold.pickup_until),
             day(hold.placed_at),
         )

@@ -12,6 +12,7 @@ from django.db.models.functions import Lower, Now
 from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
+from alerts.histories import Remembered
 from catalog.models import CODE_VALIDATOR, Copy
 from catalog.text import fold
 
@@ -54,7 +55,7 @@ class ReaderManager(BaseUserManager["Reader"]):
         return self.get(email=(username or "").lower())
 
 
-class Reader(AbstractBaseUser, PermissionsMixin):
+class Reader(Remembered, AbstractBaseUser, PermissionsMixin):
     """A person with a library card, an account to sign in with, or both."""
 
     email = models.EmailField(

@@ -98,7 +98,9 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
     "axes.middleware.AxesMiddleware",
+    "config.error_pages.explain_wrong_methods",
 ]
+CSRF_FAILURE_VIEW = "config.error_pages.forged"
 
 # A library's own texts of notices come before ours.
 ALERT_TEMPLATES = env.str("ALERT_TEMPLATES", default="")
@@ -202,6 +204,7 @@ LANGUAGE_CODE = env.str("LANGUAGE_CODE", default="en")
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 USE_I18N = True
 USE_TZ = True
+FORMAT_MODULE_PATH = ["config.formats"]
 CURRENCY = env.str("CURRENCY", default="USD")
 LIBRARY_NAME = env.str("LIBRARY_NAME", default="Carrel")
 

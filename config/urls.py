@@ -30,5 +30,6 @@ urlpatterns = [
     path("api/", include("config.api")),
 ]
 handler400 = "config.rest.unhandled.bad_request"
+handler403 = "config.error_pages.forbidden"
 handler404 = "config.rest.unhandled.not_found"
 handler500 = "config.rest.unhandled.server_error"

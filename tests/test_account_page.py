@@ -98,8 +98,8 @@ def test_a_growing_fine_says_so_and_for_which_due_date(office: Client, anna: Rea
     lend_until(march(16), anna)
     fines.accrue(on=march(23))
     text = text_of(office.get(account_url(anna)))
-    assert "due March\xa016,\xa02026".replace("\xa0", " ") in text
-    assert "grows; computed up to March 23, 2026" in text
+    assert "due 16 Mar 2026" in text
+    assert "grows; computed up to 23 Mar 2026" in text
 
 
 @pytest.mark.usefixtures("rule")
@@ -107,7 +107,7 @@ def test_a_final_fine_does_not_grow(office: Client, anna: Reader) -> None:
     loan = lend_until(march(16), anna)
     take_back(loan.copy, on=march(23))
     text = text_of(office.get(account_url(anna)))
-    assert "due March 16, 2026" in text
+    assert "due 16 Mar 2026" in text
     assert "grows" not in text
 
 

@@ -9,6 +9,7 @@ import time_machine
 from django.test import Client
 from django.urls import reverse
 
+from alerts.backoffice.pages import code
 from alerts.events import EventKind
 from alerts.models import Channel, ChannelAudience, Delivery, DeliveryStatus, Event
 from billing import charges
@@ -166,7 +167,7 @@ def test_loans_are_shown_the_first_due_first_with_what_late_ones_cost(librarian:
     late = lend_until(march(16), anna)
     shown = librarian.get(url_of(anna, "loans"))
     rows = shown.context["tables"][0].rows
-    assert [row[2] for row in rows] == [late.copy.barcode, due_later.copy.barcode]
+    assert [row[2] for row in rows] == [code(late.copy.barcode), code(due_later.copy.barcode)]
     assert [row[-1] for row in rows] == ["3.00", "–"]
     assert "Loans now 2 · 1 overdue" in text_of(shown)
 
@@ -187,7 +188,7 @@ def test_past_loans_leave_out_what_was_undone(librarian: Client) -> None:
     undone = lend_until(march(16), anna)
     Loan.objects.filter(pk=undone.pk).update(undone_at=noon(march(3)), actual_return_date=march(3))
     rows = librarian.get(url_of(anna, "past")).context["tables"][0].rows
-    assert [row[1] for row in rows] == [returned.copy.barcode]
+    assert [row[1] for row in rows] == [code(returned.copy.barcode)]
 
 
 def test_every_list_leads_to_the_whole(librarian: Client) -> None:
@@ -220,7 +221,7 @@ def test_holds_on_the_shelf_come_first_and_cancelled_ones_below(librarian: Clien
     take_back(kept, on=march(23))
     holds.cancel(anna.holds.get(book=given_up.book))
     now, earlier = librarian.get(url_of(anna, "holds")).context["tables"]
-    assert [row[3] for row in now.rows] == [kept.barcode, "–"]
+    assert [row[3] for row in now.rows] == [code(kept.barcode), "–"]
     assert [row[2] for row in now.rows] == ["–", 1]
     assert len(earlier.rows) == 1
     shown = librarian.get(url_of(anna, "holds"))

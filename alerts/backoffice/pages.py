@@ -257,6 +257,11 @@ def badge(text: Any, kind: str = "") -> SafeString:
     return render_to_string("unfold/helpers/label.html", {"text": text, "type": kind})
 
 
+def code(value: Any) -> str | SafeString:
+    """Return a barcode or card number that stays on one line."""
+    return format_html('<span class="code">{}</span>', value) if value else "–"
+
+
 def money(amount: Decimal | None) -> str:
     return "–" if amount is None else formats.number_format(amount, 2)
 

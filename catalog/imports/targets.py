@@ -11,6 +11,7 @@ from typing import Any
 from django.db import connection, models
 from django.utils.translation import gettext as _
 
+from alerts.histories import AS_BEFORE
 from catalog.imports.staging import ROWS, Stage
 
 
@@ -122,7 +123,7 @@ class Target:
     def record_before(self, stage: Stage, *, ids: str, at: datetime) -> None:
         """Give rows that have no history yet a first entry, so that a change shows its before."""
         recorded = f'SELECT 1 FROM "{self.history._meta.db_table}" h WHERE h.id = t.id'
-        entry = ("+", at, None, _("As it was before"))
+        entry = ("+", at, None, str(AS_BEFORE))
         self._record(stage, f"{ids} AND NOT EXISTS ({recorded})", entry)
 
     def _record(self, stage: Stage, ids: str, entry: tuple[str, datetime, int | None, str]) -> None:

@@ -13,7 +13,7 @@ from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import display
 
 from alerts.backoffice.acts import act
-from alerts.backoffice.pages import Table, day, list_url, may_view, page_link, staff
+from alerts.backoffice.pages import Table, code, day, list_url, may_view, page_link, staff
 from catalog import admin as catalogue
 from catalog.models import Book, Copy, CopyStatus
 from circulation import book_page, deletion, holds, stock
@@ -216,7 +216,7 @@ def loans_table(request: HttpRequest, loans: QuerySet[Loan], *, empty: str, more
     rows = [
         (
             page_link(loan, day(loan.borrow_date)),
-            loan.copy.barcode,
+            code(loan.copy.barcode),
             reader_link(loan.reader) if sees_readers else "–",
             day(loan.expected_return_date),
             day(loan.actual_return_date),
@@ -238,7 +238,7 @@ def holds_table(request: HttpRequest, found: QuerySet[Hold], *, empty: str, more
             reader_link(hold.reader) if sees_readers else "–",
             hold.position if hold.status == "waiting" else "–",
             hold_badge(hold),
-            hold.copy.barcode if hold.copy else "–",
+            code(hold.copy and hold.copy.barcode),
             day(hold.pickup_until),
         )
         for hold in queue.order_by("placed_at", "pk")[:MOST_ROWS]

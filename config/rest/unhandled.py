@@ -1,12 +1,12 @@
-"""What no view answers: under /api/ it is a problem as any other, elsewhere Django's own page.
+"""What no view answers: under /api/ it is a problem as any other, elsewhere a page in words.
 
 Django has logged a failure with its traceback by then.
 """
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.translation import gettext as _
-from django.views import defaults
 
+from config import error_pages
 from config.rest.problems import MEDIA_TYPE, problem
 
 API = "/api/"
@@ -14,19 +14,19 @@ API = "/api/"
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     if not request.path.startswith(API):
-        return defaults.bad_request(request, exception)
+        return error_pages.bad_request(request)
     return _answer(400, "bad_request", _("The request is not one that can be read."))
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     if not request.path.startswith(API):
-        return defaults.page_not_found(request, exception)
+        return error_pages.not_found(request)
     return _answer(404, "not_found", _("There is nothing at this address."))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     if not request.path.startswith(API):
-        return defaults.server_error(request)
+        return error_pages.server_error(request)
     detail = _("This went wrong here, through no fault of yours. The library's log says how.")
     return _answer(500, "internal_error", detail)
 

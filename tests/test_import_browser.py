@@ -53,3 +53,11 @@ def test_a_wrong_row_is_shown_with_its_line_and_nothing_can_be_confirmed(
     expect(row).to_contain_text("4")
     expect(importing.get_by_role("button", name="Confirm import")).to_have_count(0)
     assert not Book.objects.exists()
+
+
+def test_a_preview_with_long_values_fits_a_telephone(importing: Page, tmp_path: Path) -> None:
+    importing.set_viewport_size({"width": 390, "height": 844})
+    long = "Donaudampfschifffahrtsgesellschaftskapitän" * 3
+    upload(importing, tmp_path / "books.csv", f"{GOOD}{long};{long};{long};1\n")
+    expect(importing.get_by_role("heading", name="The first rows")).to_be_visible()
+    assert importing.evaluate("document.documentElement.scrollWidth") <= 390

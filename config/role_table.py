@@ -1,6 +1,6 @@
 """Who sees which page of the admin and what each may do there, read from the pages themselves.
 
-`manage.py show_roles` writes it for people; a test opens every address as every role by it.
+`manage.py document roles` writes it for people; a test opens every address as every role by it.
 """
 
 from collections.abc import Iterable, Iterator

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from django.apps import apps
 from django.contrib import admin
-from django.core.management import CommandError, call_command
 from django.http import HttpResponse
 from django.template.response import SimpleTemplateResponse
 from django.test import Client
@@ -22,7 +21,6 @@ from circulation import integration_keys
 from circulation.identities import ExternalIdentity
 from circulation.models import Reader
 from config import own_pages, role_table, unfold
-from config.management.commands import show_roles
 from config.models import JobRun
 from config.roles import ROLES
 from tests.factories import make_member, make_reader, make_staff
@@ -257,26 +255,3 @@ class TestPersonalData:
 def test_a_page_that_nobody_listed_is_named() -> None:
     with pytest.raises(LookupError, match="brand-new"):
         role_table.may_open("Librarian", "brand-new")
-
-
-def test_the_readme_has_the_table_as_it_is() -> None:
-    text = README.read_text(encoding="utf-8")
-    _before, _begin, rest = text.partition(show_roles.BEGIN)
-    shown, end, _after = rest.partition(show_roles.END)
-    assert end, "README.md has no place for the table of roles"
-    assert shown.strip() == show_roles.table(), "run: manage.py show_roles --write README.md"
-
-
-def test_the_table_is_written_where_the_marks_are(tmp_path: Path) -> None:
-    file = tmp_path / "x.md"
-    file.write_text(f"Before\n{show_roles.BEGIN}\nwhat was there\n{show_roles.END}\nAfter\n")
-    call_command("show_roles", write=file)
-    text = file.read_text()
-    assert text.startswith("Before\n")
-    assert text.endswith("\nAfter\n")
-    assert "what was there" not in text
-    assert "| Loans |" in text
-    file.write_text("no marks")
-    with pytest.raises(CommandError, match="no lines"):
-        call_command("show_roles", write=file)
-    assert file.read_text() == "no marks"

@@ -9,7 +9,6 @@ from packaging.requirements import Requirement
 
 from alerts.events import KINDS
 from config.demo import NOT_IN_A_DEMO
-from config.jobs import JOBS
 from config.roles import ROLES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -52,12 +51,6 @@ def test_the_sample_environment_explains_every_variable_that_the_settings_read()
     sample = (ROOT / ".env.sample").read_text()
     explained = set(re.findall(r"^#?([A-Z_]+)=", sample, re.MULTILINE))
     assert explained == read - {"CARREL_DEMO"}
-
-
-def test_the_readme_names_every_job_as_it_is_scheduled() -> None:
-    readme = (ROOT / "README.md").read_text()
-    told = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+?) \|$", readme, re.MULTILINE)
-    assert told == [(job.name, job.rhythm, job.does) for job in JOBS]
 
 
 def test_the_readme_names_every_role_and_every_word_of_the_webhook() -> None:

@@ -3,7 +3,7 @@
 `manage.py document roles` writes it for people; a test opens every address as every role by it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -31,28 +31,32 @@ IMPORTING = ("import", "process_import", "upload", "upload_progress", "upload_er
 
 
 class Member:
-    """Somebody in one role and nothing else, as the pages see those who are signed in."""
+    """Somebody with these rights and no others, as the pages see those who are signed in."""
 
     is_active = is_staff = is_authenticated = True
     is_superuser = is_anonymous = False
     pk = id = None
 
-    def __init__(self, role: str) -> None:
-        self.role = role
+    def __init__(self, rights: Collection[str]) -> None:
+        self.rights = rights
 
     def has_perm(self, permission: str, _row: Any = None) -> bool:
-        return permission in ROLES[self.role]
+        return permission in self.rights
 
     def has_perms(self, permissions: Iterable[str], _row: Any = None) -> bool:
         return all(map(self.has_perm, permissions))
 
     def has_module_perms(self, app: str) -> bool:
-        return any(permission.startswith(f"{app}.") for permission in ROLES[self.role])
+        return any(permission.startswith(f"{app}.") for permission in self.rights)
 
 
 def request_of(role: str) -> HttpRequest:
+    return request_with(ROLES[role])
+
+
+def request_with(rights: Collection[str]) -> HttpRequest:
     request = HttpRequest()
-    request.user = Member(role)  # type: ignore[assignment]
+    request.user = Member(rights)  # type: ignore[assignment]
     request.resolver_match = SimpleNamespace(url_name="")  # type: ignore[assignment]
     return request
 
@@ -104,6 +108,9 @@ class Place:
     title: str = ""
 
 
+Seen = tuple[Place, str, tuple[str, ...]]
+
+
 @dataclass(frozen=True)
 class Line:
     place: Place
@@ -114,11 +121,20 @@ class Line:
 
 def lines() -> list[Line]:
     """Return a line for each page that some role sees: first those of the sidebar, in its order."""
+    seen = {role: opened(request_of(role)) for role in ROLES}
+    known = sorted(set().union(*seen.values()))
+    return [
+        Line(place, page, {role: seen[role].get((place, page), ()) for role in ROLES})
+        for place, page in known
+    ]
+
+
+def opened(request: HttpRequest) -> dict[tuple[Place, str], tuple[str, ...]]:
+    """Return the pages that a person may see, with what he or she may do there."""
     places = _places()
-    found = [_own_line(own, places) for own in pages() if not own.is_file]
-    found += [_model_line(model, places) for model in admin.site._registry]
-    seen = (line for line in found if any(line.acts.values()))
-    return sorted(seen, key=lambda line: (line.place, line.page))
+    found = [_own(own, places, request) for own in pages() if not own.is_file]
+    found += [_of_model(model, places, request) for model in admin.site._registry]
+    return {(place, page): acts for place, page, acts in sorted(found) if acts}
 
 
 def _places() -> dict[str, Place]:
@@ -132,21 +148,17 @@ def _places() -> dict[str, Place]:
     return places
 
 
-def _own_line(own: OwnPage, places: dict[str, Place]) -> Line:
-    acts: dict[str, tuple[str, ...]] = {}
-    for role in ROLES:
-        request = request_of(role)
-        done = (str(title) for title, may in own.acts.items() if may(request))
-        acts[role] = (_("see"), *done) if own.opens(request) else ()
-    place = _place(own.addresses[0], places)
-    return Line(place, str(own.title), acts)
+def _own(own: OwnPage, places: dict[str, Place], request: HttpRequest) -> Seen:
+    done = (str(title) for title, may in own.acts.items() if may(request))
+    acts = (_("see"), *done) if own.opens(request) else ()
+    return _place(own.addresses[0], places), str(own.title), acts
 
 
-def _model_line(model: Any, places: dict[str, Place]) -> Line:
+def _of_model(model: Any, places: dict[str, Place], request: HttpRequest) -> Seen:
     meta, its_pages = model._meta, admin.site._registry[model]
     place = _place(f"admin:{meta.app_label}_{meta.model_name}_changelist", places)
-    acts = {role: tuple(_acts_of(its_pages, request_of(role))) for role in ROLES}
-    return Line(place, place.title or capfirst(str(meta.verbose_name_plural)), acts)
+    page = place.title or capfirst(str(meta.verbose_name_plural))
+    return place, page, tuple(_acts_of(its_pages, request))
 
 
 def _place(name: str, places: dict[str, Place]) -> Place:

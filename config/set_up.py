@@ -27,6 +27,7 @@ def page(request: HttpRequest) -> HttpResponse:
         **admin.site.each_context(request),
         "title": _("Set-up"),
         "checklist": found,
+        "looks_on": not first_day.sets_up(request),
         "tables": [_providers(), _ways_to_send(), _site()],
     }
     return TemplateResponse(request, "config/set_up.html", context)

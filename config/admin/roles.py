@@ -1,5 +1,6 @@
 """Roles: Django's groups, in Unfold's clothes."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
@@ -10,7 +11,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from alerts import office_acts
-from alerts.backoffice.pages import OfficeAdmin
+from alerts.backoffice.pages import OfficeAdmin, Table
+from config import role_table
 
 admin.site.index_title = gettext_lazy("Library")
 admin.site.unregister(Group)
@@ -39,6 +41,19 @@ class RoleAdmin(ChangedBySuperusers, OfficeAdmin, GroupAdmin):  # type: ignore[m
         "Assistant, Cashier and Auditor come with Carrel and are set right at each update: for "
         "other rights add a role of your own."
     )
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Show the bare rights to those alone who can change them: the table says them in words."""
+        return ["name", "permissions"] if self.has_change_permission(request, obj) else ["name"]
+
+    def get_tables(self, request: HttpRequest, obj: Group) -> Iterable[Table]:
+        rights = obj.permissions.values_list("content_type__app_label", "codename")
+        seen = role_table.opened(
+            role_table.request_with({f"{app}.{codename}" for app, codename in rights})
+        )
+        rows = [(place.section, page, ", ".join(acts)) for (place, page), acts in seen.items()]
+        headers = (_("Part"), _("Page"), _("What may be done there"))
+        return [Table(_("What this role opens"), headers, rows, _("It opens no page."))]
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Keep which rights were given to a role and taken from it: groups have no history."""

@@ -11,7 +11,11 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from alerts.backoffice.pages import badge, day, may_view
+from alerts.backoffice.closed import may_view
+from alerts.backoffice.pages import (
+    badge,
+    day,
+)
 from alerts.counts import number_of
 from catalog.models import Book, Copy
 from circulation.models import Hold, HoldStatus, Loan, Reader

@@ -17,7 +17,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from alerts import preferences
-from alerts.backoffice.pages import may_view, staff
+from alerts.backoffice.closed import may_view
+from alerts.backoffice.pages import (
+    staff,
+)
 from alerts.models import Delivery
 from billing.models import Charge
 from billing.till import account as till

@@ -15,8 +15,8 @@ from django.utils import timezone
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
+from alerts.backoffice.closed import may_view
 from alerts.backoffice.history import HIDDEN, AuditedAdmin, in_words
-from alerts.backoffice.pages import may_view
 from config import audit_doers
 from config.audit import Record
 from config.audit_names import PERSON, Names, names_in

@@ -21,13 +21,13 @@ from unfold.decorators import display
 
 from alerts import office_acts, replay
 from alerts.backoffice.acts import ActsAdmin, act
+from alerts.backoffice.closed import may_view
 from alerts.backoffice.pages import (
     AutocompleteFilter,
     ReadOnly,
     Table,
     badge,
     day,
-    may_view,
     page_link,
 )
 from alerts.models import Delivery, DeliveryStatus

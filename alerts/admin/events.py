@@ -18,7 +18,14 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 from unfold.decorators import display
 
 from alerts.admin.deliveries import deliveries_table
-from alerts.backoffice.pages import OfficeAdmin, ReadOnly, Table, badge, may_view, page_link
+from alerts.backoffice.closed import may_view
+from alerts.backoffice.pages import (
+    OfficeAdmin,
+    ReadOnly,
+    Table,
+    badge,
+    page_link,
+)
 from alerts.models import Delivery, Event
 
 

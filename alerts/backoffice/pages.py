@@ -25,6 +25,8 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.contrib.filters.forms import AutocompleteDropdownForm
 from unfold.views import ChangeList
 
+from alerts.backoffice.closed import leave_out
+
 if TYPE_CHECKING:
     from circulation.models import Reader
 
@@ -157,6 +159,7 @@ class OfficeAdmin(ModelAdmin):
         obj: Model | None = None,
         **kwargs: Any,
     ) -> HttpResponse:
+        leave_out(request, context["adminform"], self.model)
         context["head"] = self.get_head(request, obj) if obj is not None else None
         context["tables"] = list(self.get_tables(request, obj)) if obj is not None else []
         return super().render_change_form(request, context, *args, obj=obj, **kwargs)
@@ -228,13 +231,6 @@ def _hide_related_buttons(widget: Any) -> None:
 def staff(request: HttpRequest) -> "Reader":
     """Return who is signed in: the admin lets nobody else in."""
     return cast("Reader", request.user)
-
-
-def may_view(request: HttpRequest, model: type[Model]) -> bool:
-    label, name = model._meta.app_label, model._meta.model_name
-    return request.user.has_perm(f"{label}.view_{name}") or request.user.has_perm(
-        f"{label}.change_{name}"
-    )
 
 
 def page_link(row: Model | None, text: str | None = None) -> str | SafeString:

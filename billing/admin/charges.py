@@ -19,6 +19,7 @@ from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWidget
 
 from alerts.backoffice.acts import ActsAdmin, act
+from alerts.backoffice.closed import may_view
 from alerts.backoffice.history import AuditedAdmin
 from alerts.backoffice.pages import (
     AutocompleteFilter,
@@ -27,7 +28,6 @@ from alerts.backoffice.pages import (
     Table,
     badge,
     day,
-    may_view,
     money,
     staff,
 )

@@ -9,7 +9,14 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
-from alerts.backoffice.pages import Table, badge, day, may_view, money, page_link
+from alerts.backoffice.closed import may_view
+from alerts.backoffice.pages import (
+    Table,
+    badge,
+    day,
+    money,
+    page_link,
+)
 from billing.admin import words
 from billing.models import (
     Allocation,

@@ -13,7 +13,15 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from unfold.widgets import CHECKBOX_CLASSES
 
-from alerts.backoffice.pages import Table, badge, day, list_url, may_view, money, page_link
+from alerts.backoffice.closed import may_view
+from alerts.backoffice.pages import (
+    Table,
+    badge,
+    day,
+    list_url,
+    money,
+    page_link,
+)
 from billing import accounts, gateways, links
 from billing.admin import words
 from billing.models import Adjustment, Charge, Payment, PaymentStatus, Refund

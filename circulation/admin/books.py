@@ -13,7 +13,15 @@ from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import display
 
 from alerts.backoffice.acts import act
-from alerts.backoffice.pages import Table, code, day, list_url, may_view, page_link, staff
+from alerts.backoffice.closed import may_view
+from alerts.backoffice.pages import (
+    Table,
+    code,
+    day,
+    list_url,
+    page_link,
+    staff,
+)
 from catalog import admin as catalogue
 from catalog.models import Book, Copy, CopyStatus
 from circulation import book_page, deletion, holds, stock

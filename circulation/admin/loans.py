@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy
 from unfold.decorators import display
 
 from alerts.backoffice.acts import ActRefusedError, ActsAdmin, act
+from alerts.backoffice.closed import may_view
 from alerts.backoffice.history import AuditedAdmin
 from alerts.backoffice.pages import (
     AutocompleteFilter,
@@ -19,7 +20,6 @@ from alerts.backoffice.pages import (
     ReadOnly,
     Table,
     day,
-    may_view,
     money,
     page_link,
     staff,

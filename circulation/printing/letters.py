@@ -15,7 +15,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
-from alerts.backoffice.pages import list_url, may_view
+from alerts.backoffice.closed import may_view
+from alerts.backoffice.pages import (
+    list_url,
+)
 from alerts.backoffice.prints import chosen
 from alerts.backoffice.reports import refuse_unless
 from alerts.wording import money

@@ -16,7 +16,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from unfold.widgets import UnfoldAdminSelectWidget
 
-from alerts.backoffice.pages import Table, day, list_url, may_view, money
+from alerts.backoffice.closed import may_view
+from alerts.backoffice.pages import (
+    Table,
+    day,
+    list_url,
+    money,
+)
 from alerts.backoffice.reports import Answer, Report
 from alerts.spreadsheets import CHUNK
 from billing import accounts

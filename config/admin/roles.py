@@ -62,6 +62,11 @@ class RoleAdmin(ChangedBySuperusers, OfficeAdmin, GroupAdmin):  # type: ignore[m
         what = _("Role changed") if change else _("Role added")
         record_rights(what, form.instance, before=before, by=request.user)
 
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Name the roles themselves: a right that goes with one is no thing of its own."""
+        _found, _counts, *rest = super().get_deleted_objects(objs, request)
+        return [str(role) for role in objs], {}, *rest
+
     def delete_model(self, request: HttpRequest, obj: Group) -> None:
         office_acts.record(
             _("Role deleted"), obj, by=request.user, before=", ".join(sorted(_rights_of(obj)))

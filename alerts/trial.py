@@ -79,9 +79,9 @@ def in_words(trial: Trial) -> str:
     if trial.finished_at is not None:
         return trial.answer
     if trial.taken_at is None and is_under_way(trial):
-        return _("It waits for a worker. If it goes on waiting: python manage.py qcluster")
+        return _("It waits for a worker. If it goes on waiting: python manage.py run_worker")
     if trial.taken_at is None:
-        return _("No worker came for it. Start one: python manage.py qcluster")
+        return _("No worker came for it. Start one: python manage.py run_worker")
     if is_under_way(trial):
         return _("It is being sent.")
     return _("The worker was stopped before there was an answer.")

@@ -5,6 +5,7 @@ from typing import Any
 from django.apps import AppConfig
 from django.apps import apps as installed_apps
 from django.apps.registry import Apps
+from django.conf import settings
 from django.core import checks
 from django.db import connections
 from django.db.models.signals import post_migrate
@@ -18,8 +19,10 @@ class CarrelConfig(AppConfig):
     verbose_name = _("Carrel")
 
     def ready(self) -> None:
+        from django_q import signals as queue
         from simple_history.signals import pre_create_historical_record
 
+        from config import context
         from config.audit_doers import name_the_doer
         from config.checks import check_accounts
         from config.oidc.checks import check_provider
@@ -29,6 +32,12 @@ class CarrelConfig(AppConfig):
         checks.register(check_provider)
         pre_create_historical_record.connect(name_the_key)
         pre_create_historical_record.connect(name_the_doer)
+        if settings.SENTRY_DSN:
+            from config import error_reports
+
+            error_reports.start(settings.SENTRY_DSN, root=settings.BASE_DIR)
+        queue.pre_execute.connect(context.mark_task)
+        queue.post_execute_in_worker.connect(context.unmark)
         # The signal is sent once for each app that has models, in the order they are installed in.
         last = installed_apps.get_app_config("circulation")
         post_migrate.connect(after_migrate, sender=last, dispatch_uid="carrel")

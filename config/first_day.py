@@ -123,7 +123,7 @@ STEPS = (
     Step(
         gettext_lazy("Start a worker"),
         gettext_lazy(
-            "It sends the messages and runs the nightly jobs: python manage.py qcluster, kept "
+            "It sends the messages and runs the nightly jobs: python manage.py run_worker, kept "
             "running by whoever looks after the machine."
         ),
         "admin:config_jobs",

@@ -11,6 +11,7 @@ from django_q.models import Schedule
 
 from config.jobs import JOBS, Job
 from config.models import JobRun
+from config.runs import WORKER
 
 HEARTBEAT = timedelta(minutes=5)
 """A job runs every minute: when none has for so long, there is nobody to run it."""
@@ -91,15 +92,16 @@ def _is_seen(found: Sequence[Standing], *, at: datetime) -> bool:
 def is_alive(*, at: datetime) -> bool:
     """Tell whether a job was begun or ended within the last minutes, or was not due before."""
     recent = at - HEARTBEAT
-    if JobRun.objects.filter(Q(started_at__gte=recent) | Q(finished_at__gte=recent)).exists():
+    runs_of_jobs = JobRun.objects.exclude(name=WORKER)
+    if runs_of_jobs.filter(Q(started_at__gte=recent) | Q(finished_at__gte=recent)).exists():
         return True
     is_overdue = Schedule.objects.filter(next_run__lt=recent).exists()
-    return not is_overdue and not JobRun.objects.exists()
+    return not is_overdue and not runs_of_jobs.exists()
 
 
 def _no_worker() -> str:
-    last = JobRun.objects.order_by("-pk").first()
-    what_to_do = _("Start the worker: python manage.py qcluster")
+    last = JobRun.objects.exclude(name=WORKER).order_by("-pk").first()
+    what_to_do = _("Start the worker: python manage.py run_worker")
     if last is None:
         return _("No job has ever run here: no worker is at work.") + " " + what_to_do
     since = timezone.localtime(last.finished_at or last.started_at)

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
 from django.db.models import Model
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -13,13 +13,16 @@ from django_q.models import Failure
 from alerts import doers, outbox
 from alerts.events import EventKind
 from alerts.models import storable
+from config import context
 from config.models import LONGEST_NOTE, JobRun
 from config.unsaid import without_secrets
 
 log = logging.getLogger(__name__)
 
-RUN = "config.jobs.run"
+RUN = context.RUNS_JOBS
 """What the schedules of our jobs call, with the name of the job."""
+WORKER = "run_worker"
+"""What the restarts of workers are noted under, among the runs of jobs."""
 KILLED_AFTER = timedelta(minutes=15)
 """Three times what the queue allows a job: who has not finished by then does not run any more."""
 KEPT_RUNS = 200
@@ -65,6 +68,12 @@ def watch_jobs() -> str:
         "killed": len(killed),
         "failed": failures,
     }
+
+
+@transaction.atomic
+def note_restart(why: str) -> None:
+    """Note that the workers were restarted, and tell staff of the first time on a day."""
+    _fail(JobRun.objects.create(name=WORKER), why)
 
 
 def why_it_failed(failure: Failure) -> str:

@@ -5,7 +5,6 @@ SQLite, with the database as job queue.
 """
 
 import hmac
-import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from config import unfold
+from config import logs, unfold, variables
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -86,6 +85,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "config.probes.Probes",
+    "config.request_log.RequestLog",
     "django.middleware.security.SecurityMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -132,22 +133,29 @@ SQLITE_OPTIONS: dict[str, Any] = {
     ),
 }
 # Statements that come again are planned once: half of the server's time for a page of the API.
+# Without limits, who asks a server that is gone waits for minutes.
 POSTGRESQL_OPTIONS: dict[str, Any] = {
+    "connect_timeout": 5,
+    "tcp_user_timeout": 30_000,
     "server_side_binding": True,
     "prepare_threshold": 5 if env.bool("DATABASE_PREPARES", default=True) else None,
 }
-DATABASES = {
-    "default": env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'carrel.sqlite3'}")
-}
+with variables.read("DATABASE_URL", variables.DATABASE):
+    DATABASES = {
+        "default": env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'carrel.sqlite3'}")
+    }
+variables.refuse_no_engine(DATABASES["default"])
 DATABASES["default"]["CONN_MAX_AGE"] = 60
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["ENGINE"] = "config.sqlite"
     DATABASES["default"]["OPTIONS"] = SQLITE_OPTIONS
 else:
-    DATABASES["default"].setdefault("OPTIONS", {}).update(POSTGRESQL_OPTIONS)
+    given = DATABASES["default"].get("OPTIONS", {})
+    DATABASES["default"]["OPTIONS"] = {**POSTGRESQL_OPTIONS, **given}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.str("REDIS_URL", default="")
+variables.refuse_no_redis(REDIS_URL)
 CACHES = {
     "default": (
         {
@@ -201,7 +209,9 @@ LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 
 LANGUAGE_CODE = env.str("LANGUAGE_CODE", default="en")
+variables.refuse_no_language(LANGUAGE_CODE)
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")
+variables.refuse_no_zone(TIME_ZONE)
 USE_I18N = True
 USE_TZ = True
 FORMAT_MODULE_PATH = ["config.formats"]
@@ -245,7 +255,8 @@ EXPORT_KINDS = {**IMPORT_KINDS, "payments": "circulation.exports.PAYMENTS"}
 
 MAIL_IS_SET_UP = bool(env.str("EMAIL_URL", default=""))
 if MAIL_IS_SET_UP:
-    vars().update(env.email_url("EMAIL_URL"))
+    with variables.read("EMAIL_URL", "smtp+tls://user:password@mail.example.org:587"):
+        vars().update(env.email_url("EMAIL_URL"))
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="carrel@localhost")
 
@@ -371,26 +382,14 @@ PAYPAL_CLIENT_SECRET = env.str("PAYPAL_CLIENT_SECRET", default="")
 PAYPAL_WEBHOOK_ID = env.str("PAYPAL_WEBHOOK_ID", default="")
 PAYPAL_API_BASE = env.str("PAYPAL_API_BASE", default="https://api-m.paypal.com").rstrip("/")
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": os.environ.get("LOG_LEVEL", "INFO")},
-    "loggers": {
-        # The console channel says "Written to the log", whatever LOG_LEVEL is.
-        "alerts.console": {"level": "INFO"},
-        # Below that it logs bodies, and messages that repeat a part of the secret key.
-        "stripe": {"level": "WARNING"},
-        # They log addresses, and Telegram's has the bot's token in it.
-        "urllib3": {"level": "ERROR"},
-        "apprise": {"level": "CRITICAL"},
-        # It tells of each failure twice.
-        "axes": {"level": "WARNING"},
-        # It tells of what it could do with another package whenever it is imported.
-        "pyBarcode": {"level": "WARNING"},
-    },
-}
+try:
+    LOGGING = logs.configuration(
+        level=env.str("LOG_LEVEL", default="INFO").upper(),
+        form=env.str("LOG_FORMAT", default="line"),
+    )
+except ValueError as wrong:
+    raise ImproperlyConfigured(str(wrong)) from wrong
+SENTRY_DSN = env.str("SENTRY_DSN", default="")
 
 SELF_REGISTRATION = env.bool("SELF_REGISTRATION", default=True)
 EMAIL_VERIFICATION = env.bool("EMAIL_VERIFICATION", default=False)

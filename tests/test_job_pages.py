@@ -124,7 +124,7 @@ def test_the_banner_stands_on_the_first_page_and_on_that_of_the_jobs() -> None:
         assert BANNER in text
         assert "python manage.py sync_jobs" in text
     jobs.sync(at=timezone.now() - timedelta(minutes=10))
-    assert "python manage.py qcluster" in client.get("/admin/").text
+    assert "python manage.py run_worker" in client.get("/admin/").text
     make_run("deliver_alerts")
     Schedule.objects.update(next_run=timezone.now())
     for url in ("/admin/", JOBS):

@@ -210,7 +210,7 @@ def test_without_a_worker_the_banner_says_how_to_start_one() -> None:
     assert health.problems(at=NOON + timedelta(minutes=4)) == []  # it may be starting
     (problem,) = health.problems(at=NOON + timedelta(minutes=6))
     assert "No job has ever run here" in problem
-    assert "python manage.py qcluster" in problem
+    assert "python manage.py run_worker" in problem
     all_went_well(at=NOON)
     (problem,) = health.problems(at=NOON + timedelta(minutes=6))
     assert "No job has run since 2026-03-02 12:00" in problem

@@ -88,7 +88,7 @@ class Cluster:
         environment = {
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "tests.settings",
-            "DATABASE_URL": _database_url(),
+            "DATABASE_URL": database_url(),
             "CARREL_TEST_REDIS_URL": redis,
             "CARREL_TEST_EMAIL_URL": mail,
             "ALERT_BACKENDS": "tests.sinks.Loopback,alerts.backends.email.Email",
@@ -111,7 +111,7 @@ class Cluster:
         self._process.wait()
 
 
-def _database_url() -> str:
+def database_url() -> str:
     """Where the database of this test is, not the one that it was made from."""
     given = connection.settings_dict
     if connection.vendor == "sqlite":

@@ -73,7 +73,7 @@ class JobRunAdmin(ReadOnly, OfficeAdmin):
     ordering = ("-id",)
     fields = (("name", "outcome"), ("started_at", "finished_at", "took"), "said")
     readonly_fields = ("outcome", "took", "said")
-    empty_list = gettext_lazy("No job has run yet. Start the worker: python manage.py qcluster")
+    empty_list = gettext_lazy("No job has run yet. Start the worker: python manage.py run_worker")
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return may_see_jobs(request)

@@ -1,0 +1,1 @@
+"""What works off the queue: a cluster of workers, and a watchdog that keeps it going."""

@@ -138,6 +138,8 @@ DATABASES = {
     "default": env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'carrel.sqlite3'}")
 }
 DATABASES["default"]["CONN_MAX_AGE"] = 60
+# After a restart of PostgreSQL the first request of each process would fail.
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["ENGINE"] = "config.sqlite"
     DATABASES["default"]["OPTIONS"] = SQLITE_OPTIONS
@@ -225,7 +227,6 @@ STORAGES = {
 }
 # Before `collectstatic` has run, the files are served from where they are.
 WHITENOISE_USE_FINDERS = not STATIC_ROOT.exists()
-MEDIA_ROOT = env.path("MEDIA_ROOT", default=str(BASE_DIR / "media"))
 
 IMPORT_EXPORT_IMPORT_PERMISSION_CODE = "import"
 IMPORT_EXPORT_EXPORT_PERMISSION_CODE = "export"

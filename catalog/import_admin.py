@@ -23,6 +23,7 @@ from django.http import (
 )
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django_q.tasks import async_task
 from import_export.admin import ImportExportMixin
@@ -95,7 +96,8 @@ class ImportExportPages(ExportPages, ImportExportMixin):
             report__is_accepted=True,
             report__fingerprint=form.cleaned_data["fingerprint"],
         )
-        if agreed.update(status=Upload.Status.CONFIRMED, rows_done=0):
+        now = timezone.now()
+        if agreed.update(status=Upload.Status.CONFIRMED, rows_done=0, seen_at=now):
             later = (upload.report or {}).get("counts", [0])[0] > MOST_ROWS_AT_ONCE
             self._do(import_jobs.confirm, upload, later=later)
         return HttpResponseRedirect(self._upload_url(upload))

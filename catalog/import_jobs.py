@@ -2,8 +2,10 @@
 
 import time
 from dataclasses import asdict
+from datetime import datetime, timedelta
 from typing import Any
 
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from alerts import outbox
@@ -16,6 +18,8 @@ from catalog.uploads import Upload
 PREVIEW_ROWS = 100
 ERRORS_SHOWN = 100
 SECONDS_BETWEEN_SIGNS = 0.5
+LOST_AFTER = timedelta(minutes=30)
+"""The queue itself gives work to another worker after 20 minutes, where it still has it."""
 
 
 def check(upload_id: int) -> None:
@@ -64,6 +68,17 @@ def put_back(upload: Upload) -> None:
         status=Upload.Status.READY if is_checked else Upload.Status.FAILED,
         message=_("The queue does not answer, so nothing was begun. Try again in a while."),
     )
+
+
+def give_up_lost(*, at: datetime) -> int:
+    """Say on uploads whose work was lost with its worker or its queue that nobody does it."""
+    settled = (Upload.Status.READY, Upload.Status.DONE, Upload.Status.FAILED)
+    lost = Upload.objects.filter(seen_at__lt=at - LOST_AFTER).exclude(status__in=settled)
+    message = _(
+        "Its worker was stopped before it was done. Look under Imports whether it is there; if "
+        "not, upload the file again."
+    )
+    return lost.update(status=Upload.Status.FAILED, message=message)
 
 
 def _run(upload: Upload, *, dry_run: bool) -> imports.Report | None:
@@ -117,6 +132,7 @@ def _show(upload: Upload, report: imports.Report, *, message: str = "") -> None:
 
 
 def _note(upload: Upload, **fields: Any) -> None:
+    fields["seen_at"] = timezone.now()
     for name, value in fields.items():
         setattr(upload, name, value)
     upload.save(update_fields=list(fields))
@@ -133,4 +149,6 @@ class _Signs:
         if time.monotonic() - self._last < SECONDS_BETWEEN_SIGNS and done < expected:
             return
         self._last = time.monotonic()
-        Upload.objects.filter(pk=self._upload.pk).update(rows_done=done, rows_expected=expected)
+        Upload.objects.filter(pk=self._upload.pk).update(
+            rows_done=done, rows_expected=expected, seen_at=timezone.now()
+        )

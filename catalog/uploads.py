@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, cast
 
 from django.conf import settings
 from django.db import models, transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -42,6 +43,8 @@ class Upload(models.Model):
     message = models.TextField(blank=True)
     run = models.ForeignKey("catalog.ImportRun", models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
+    seen_at = models.DateTimeField(default=timezone.now, db_default=Now())
+    """When it was handed to a worker, or the worker last gave a sign."""
 
     class Meta:
         default_permissions = ()

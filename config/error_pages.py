@@ -11,8 +11,12 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 OFFICE = "/admin/"
+AWAY = gettext_lazy(
+    "The library's records cannot be reached at the moment. Try again in a few seconds."
+)
 
 
 def bad_request(request: HttpRequest) -> HttpResponse:
@@ -52,6 +56,10 @@ def server_error(request: HttpRequest) -> HttpResponse:
         "not at all: look before you repeat it. The library's log says what happened."
     )
     return page(request, _("Something went wrong"), text, status=500)
+
+
+def unavailable(request: HttpRequest) -> HttpResponse:
+    return page(request, _("Just a moment"), str(AWAY), status=503)
 
 
 def page(request: HttpRequest, title: str, text: str, *, status: int) -> HttpResponse:

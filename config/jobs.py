@@ -14,6 +14,7 @@ from django_q.models import Schedule
 from django_q.tasks import async_task
 
 from billing import tasks as billing
+from catalog import import_jobs
 from catalog import tasks as catalog
 from circulation import tasks as circulation
 from config import runs
@@ -59,8 +60,9 @@ class Job:
 
 
 def watch(on: date | None = None) -> str:
-    """Look after the runs of all jobs, whatever the day."""
+    """Look after the runs of all jobs and after imports, whatever the day."""
     said = runs.watch_jobs()
+    import_jobs.give_up_lost(at=timezone.now())
     again = make_up(at=timezone.now())
     return f"{said} " + _("Runs that were begun again: %(count)d.") % {"count": len(again)}
 

@@ -19,7 +19,7 @@ LOGGERS: dict[str, dict[str, Any]] = {
     # The line of the request says the same without what was typed into the path.
     "django.request": {"filters": ["only_failures"]},
     # It writes by a handler of its own unless it is given one.
-    "gunicorn.error": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+    "gunicorn.error": {"handlers": ["stderr"], "propagate": False},
 }
 
 

@@ -146,6 +146,8 @@ with variables.read("DATABASE_URL", variables.DATABASE):
     }
 variables.refuse_no_engine(DATABASES["default"])
 DATABASES["default"]["CONN_MAX_AGE"] = 60
+# After a restart of PostgreSQL the first request of each process would fail.
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["ENGINE"] = "config.sqlite"
     DATABASES["default"]["OPTIONS"] = SQLITE_OPTIONS
@@ -238,7 +240,6 @@ STORAGES = {
 }
 # Before `collectstatic` has run, the files are served from where they are.
 WHITENOISE_USE_FINDERS = not STATIC_ROOT.exists()
-MEDIA_ROOT = env.path("MEDIA_ROOT", default=str(BASE_DIR / "media"))
 
 IMPORT_EXPORT_IMPORT_PERMISSION_CODE = "import"
 IMPORT_EXPORT_EXPORT_PERMISSION_CODE = "export"

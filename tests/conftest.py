@@ -21,6 +21,7 @@ pytest_plugins = (
     "tests.payment_servers",
     "tests.paypal_fixtures",
     "tests.sinks",
+    "tests.sites",
 )
 
 # A machine may be busy, and what is found by chance must be found again.

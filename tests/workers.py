@@ -52,9 +52,9 @@ class FarEnd:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 with far_end._lock:
-                    far_end.messages.append(json.loads(body))
+                    far_end.messages.append({**body, "webhook-id": self.headers["webhook-id"]})
                 with contextlib.suppress(OSError):  # who sent it may have been killed
                     self.send_response(200)
                     self.end_headers()

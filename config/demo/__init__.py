@@ -51,7 +51,6 @@ def use_demo_environment() -> None:
         DJANGO_SETTINGS_MODULE="config.settings",
         CARREL_DEMO="1",
         DATABASE_URL=f"sqlite:///{DATABASE}",
-        MEDIA_ROOT=str(BASE_DIR / "media" / "demo"),
         SECRET_KEY="demo-only-" + "not-a-secret-" * 4,
         DEBUG="false",
         ALLOWED_HOSTS="127.0.0.1,localhost",

@@ -94,7 +94,7 @@ def files() -> Iterator[Finding]:
 def _folders() -> dict[Path, str]:
     """Return each file system's folder once, with what is in it."""
     given = settings.DATABASES["default"]
-    wanted = [(Path(settings.MEDIA_ROOT), _("uploaded files"))]
+    wanted = [(settings.BASE_DIR, _("Carrel itself"))]
     if given["ENGINE"] == "config.sqlite":
         wanted.insert(0, (Path(given["NAME"]).parent, _("the database")))
     found: dict[int, tuple[Path, str]] = {}

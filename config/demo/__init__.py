@@ -8,6 +8,7 @@ DATABASE = BASE_DIR / "demo.sqlite3"
 # A real installation may set these; here they would reach its services, or make no sense.
 NOT_IN_A_DEMO = (
     "REDIS_URL",
+    "BACKUP_DIR",
     "EMAIL_URL",
     "EMAIL_VERIFICATION",
     "TRUSTED_PROXIES",

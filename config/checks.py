@@ -18,7 +18,7 @@ def check_accounts(**_options: Any) -> list[checks.CheckMessage]:
 
 
 def _check_numbers() -> Iterator[checks.CheckMessage]:
-    for name in ("JWT_ACCESS_MINUTES", "JWT_REFRESH_DAYS", "LOCKOUT_MINUTES"):
+    for name in ("BACKUP_KEEP", "JWT_ACCESS_MINUTES", "JWT_REFRESH_DAYS", "LOCKOUT_MINUTES"):
         if getattr(settings, name) < 1:
             message = _("%(name)s is %(value)d, but has to be 1 or more.")
             text = message % {"name": name, "value": getattr(settings, name)}

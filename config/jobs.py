@@ -18,6 +18,7 @@ from catalog import import_jobs
 from catalog import tasks as catalog
 from circulation import tasks as circulation
 from config import runs
+from config.backups import nightly
 from config.models import JobRun
 
 LOST_AFTER = timedelta(minutes=30)
@@ -42,6 +43,12 @@ class Job:
     does: str | Promise
     at: time | None = None
     minutes: int | None = None
+    longest: timedelta | None = None
+    """What a run may take, where it is more than the queue allows any task."""
+
+    @property
+    def queue_options(self) -> dict[str, Any]:
+        return {"timeout": int(self.longest.total_seconds())} if self.longest else {}
 
     @property
     def rhythm(self) -> str:
@@ -91,6 +98,13 @@ JOBS = (
         circulation.forget_tokens,
         at=time(1, 10),
         does=gettext_lazy("deletes sign-ins to the API that have run out"),
+    ),
+    Job(
+        "back_up",
+        nightly.back_up,
+        at=time(3, 0),
+        longest=timedelta(minutes=14),
+        does=gettext_lazy("makes a backup in BACKUP_DIR, if that is set, and deletes the oldest"),
     ),
     Job(
         "notify_due_soon",
@@ -152,7 +166,9 @@ def run(name: str, on: date | None = None) -> str:
 
 def run_soon(job: Job) -> None:
     """Hand a job to a worker when the transaction stands."""
-    transaction.on_commit(lambda: async_task(runs.RUN, job.name, group=job.name))
+    transaction.on_commit(
+        lambda: async_task(runs.RUN, job.name, group=job.name, **job.queue_options)
+    )
 
 
 def make_up(*, at: datetime) -> list[str]:
@@ -209,7 +225,7 @@ def _sync_one(job: Job, at: datetime) -> bool:
         "minutes": job.minutes,
         "repeats": -1,
         "args": repr(job.name),
-        "kwargs": None,
+        "kwargs": repr({"q_options": options}) if (options := job.queue_options) else None,
         "next_run": _kept_or_next(schedule.next_run, job, at),
     }
     if schedule.pk and all(getattr(schedule, field) == value for field, value in wanted.items()):

@@ -174,8 +174,9 @@ CACHES = {
 # time, so it has to be more than that.
 PATIENCE = "socket_connect_timeout=2&socket_timeout=3"
 # `retry` exceeds queue_limit x the longest task / workers + timeout, or a prefetched task would run
-# twice. The database as queue loses nothing when a worker is killed. Redis loses what that worker
-# held: nothing may be known to the queue alone, and what is waiting is looked for every minute.
+# twice. (One task a day, the backup, may take 840 s, while the other worker goes on.) The database
+# as queue loses nothing when a worker is killed. Redis loses what that worker held: nothing may be
+# known to the queue alone, and what is waiting is looked for every minute.
 Q_CLUSTER: dict[str, Any] = {
     "name": "carrel",
     "workers": 2,
@@ -240,6 +241,12 @@ STORAGES = {
 }
 # Before `collectstatic` has run, the files are served from where they are.
 WHITENOISE_USE_FINDERS = not STATIC_ROOT.exists()
+
+BACKUP_DIR = env.str("BACKUP_DIR", default="")
+try:
+    BACKUP_KEEP = env.int("BACKUP_KEEP", default=14)
+except ValueError as wrong:
+    raise ImproperlyConfigured(f"BACKUP_KEEP has to be a whole number: {wrong}.") from wrong
 
 IMPORT_EXPORT_IMPORT_PERMISSION_CODE = "import"
 IMPORT_EXPORT_EXPORT_PERMISSION_CODE = "export"

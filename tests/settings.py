@@ -5,6 +5,8 @@ import os
 # Child processes inherit these. DATABASE_URL is left alone: it chooses the database to test on.
 os.environ.update(
     ALLOWED_HOSTS="testserver,localhost,127.0.0.1",
+    BACKUP_DIR="",
+    BACKUP_KEEP="14",
     BEHIND_PROXY="false",
     CORS_ALLOWED_ORIGINS="",
     CSRF_TRUSTED_ORIGINS="",

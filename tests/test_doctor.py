@@ -7,18 +7,20 @@ import sys
 import time
 from collections import Counter, namedtuple
 from collections.abc import Iterator
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
 from alerts.models import ChannelAudience
 from config import jobs, patience, runs
-from config.doctor import examination, site, storage, work
+from config.doctor import backups, examination, site, storage, work
 from config.doctor.findings import Finding, State
 from config.models import JobRun
 from tests.alert_servers import MailServer
@@ -247,6 +249,29 @@ def test_a_channel_that_cannot_send_is_told_with_what_it_lacks(settings: Setting
     assert "EMAIL_URL" in said(work.alerts(), State.ADVICE)
     settings.MAIL_IS_SET_UP = True
     assert f"“{channel.name}” is set up" in said(work.alerts(), State.OK)
+
+
+class TestBackups:
+    def test_a_library_without_them_is_advised(self) -> None:
+        assert "No backup is made at night" in said(backups.backups(), State.ADVICE)
+
+    def test_the_first_night_is_waited_for(self, settings: Settings, tmp_path: Path) -> None:
+        settings.BACKUP_DIR = str(tmp_path)
+        assert "no good backup in BACKUP_DIR yet" in said(backups.backups(), State.ADVICE)
+
+    @pytest.mark.parametrize(("days", "state"), [(0, State.OK), (2, State.PROBLEM)])
+    def test_the_newest_good_one_may_be_a_day_old(
+        self, settings: Settings, tmp_path: Path, days: int, state: State
+    ) -> None:
+        settings.BACKUP_DIR = str(tmp_path)
+        made_at = timezone.localtime() - timedelta(days=days)
+        ending = ".dump" if connection.vendor == "postgresql" else ".sqlite3.gz"
+        (tmp_path / f"carrel-{made_at:%Y-%m-%dT%H%M}{ending}").touch()
+        assert f"{made_at:%Y-%m-%d %H:%M}" in said(backups.backups(), state)
+
+    def test_a_folder_that_is_gone_is_a_problem(self, settings: Settings, tmp_path: Path) -> None:
+        settings.BACKUP_DIR = str(tmp_path / "not-mounted")
+        assert "not-mounted" in said(backups.backups(), State.PROBLEM)
 
 
 def test_a_mail_server_is_signed_in_to(mail_server: MailServer, settings: Settings) -> None:

@@ -9,6 +9,7 @@ DATABASE = BASE_DIR / "demo.sqlite3"
 NOT_IN_A_DEMO = (
     "REDIS_URL",
     "SENTRY_DSN",
+    "BACKUP_DIR",
     "EMAIL_URL",
     "EMAIL_VERIFICATION",
     "TRUSTED_PROXIES",

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from config import patience
-from config.doctor import site, storage, work
+from config.doctor import backups, site, storage, work
 from config.doctor.findings import Finding, Section, problem
 from config.unsaid import without_secrets
 
@@ -35,6 +35,7 @@ PARTS = (
     Part(gettext_lazy("Mail server"), work.mail_server),
     Part(gettext_lazy("Payments"), work.payments),
     Part(gettext_lazy("Sign-in by others"), work.sign_in),
+    Part(gettext_lazy("Backups"), backups.backups),
     Part(gettext_lazy("Files and disks"), site.files),
 )
 

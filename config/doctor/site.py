@@ -95,6 +95,8 @@ def _folders() -> dict[Path, str]:
     """Return each file system's folder once, with what is in it."""
     given = settings.DATABASES["default"]
     wanted = [(settings.BASE_DIR, _("Carrel itself"))]
+    if settings.BACKUP_DIR:
+        wanted.insert(0, (Path(settings.BACKUP_DIR), _("the backups")))
     if given["ENGINE"] == "config.sqlite":
         wanted.insert(0, (Path(given["NAME"]).parent, _("the database")))
     found: dict[int, tuple[Path, str]] = {}

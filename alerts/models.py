@@ -51,6 +51,7 @@ class Event(models.Model):
         ordering = ("-id",)
         indexes = (
             models.Index(fields=("subject", "kind"), name="event_by_subject"),
+            models.Index(fields=("kind", "id"), name="event_by_kind"),
             models.Index(
                 fields=("id",), condition=Q(fanned_out_at__isnull=True), name="event_to_fan_out"
             ),
@@ -199,6 +200,7 @@ class Delivery(models.Model):
                 condition=Q(status=DeliveryStatus.DEAD),
                 name="delivery_failed_lately",
             ),
+            models.Index(fields=("kind", "id"), name="delivery_by_kind"),
         )
 
     def __str__(self) -> str:

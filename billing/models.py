@@ -137,6 +137,7 @@ class Charge(Remembered):
             ("import_charge", _("Can import charges")),
             ("export_charge", _("Can export charges")),
         )
+        indexes = (models.Index(fields=("kind", "id"), name="charge_by_kind"),)
         constraints = (
             models.CheckConstraint(condition=Q(amount__gte=0), name="charge_amount_not_negative"),
             models.CheckConstraint(

@@ -29,6 +29,8 @@ class PaymentStatus(models.TextChoices):
 OPEN = (PaymentStatus.PENDING, PaymentStatus.PROCESSING)
 RECEIVED = (PaymentStatus.PAID, PaymentStatus.REFUNDED, PaymentStatus.REVIEW)
 """The money is, or was, with the library."""
+IN_SESSION = Q(status__in=OPEN, provider__gt="")
+"""Frozen for a provider that has not said yet what became of it."""
 
 
 class PaymentType(models.TextChoices):
@@ -44,7 +46,7 @@ class PaymentQuerySet(models.QuerySet["Payment"]):
 
     def in_session(self) -> "PaymentQuerySet":
         """Payments frozen for a provider that has not said yet what became of them."""
-        return self.filter(status__in=OPEN).exclude(provider="")
+        return self.filter(IN_SESSION)
 
     def with_credit(self) -> "PaymentQuerySet":
         """Annotate `credit`: what is left of the money, beyond charges and refunds."""
@@ -153,6 +155,11 @@ class Payment(models.Model):
                 condition=Q(status__in=OPEN) | Q(must_close=True),
                 name="payment_unfinished",
             ),
+            models.Index(fields=("status", "provider", "id"), name="payment_in_session"),
+            models.Index(fields=("id",), condition=Q(must_close=True), name="payment_to_close"),
+            models.Index(fields=("id",), condition=~Q(last_error=""), name="payment_with_problem"),
+            models.Index(fields=("type", "id"), name="payment_by_type"),
+            models.Index(fields=("provider", "id"), name="payment_by_provider"),
         )
         constraints = (
             models.UniqueConstraint(
@@ -240,6 +247,13 @@ class Allocation(models.Model):
         verbose_name = _("allocation")
         verbose_name_plural = _("allocations")
         ordering = ("id",)
+        indexes = (
+            models.Index(
+                fields=("amount", "id"),
+                condition=Q(state=AllocationState.OPEN),
+                name="allocation_open_amounts",
+            ),
+        )
         constraints = (
             models.UniqueConstraint(
                 fields=("payment", "charge"), name="allocation_once_per_payment_and_charge"
@@ -357,6 +371,8 @@ class PaymentEvent(models.Model):
             models.Index(
                 fields=("id",), condition=Q(handled_at__isnull=True), name="payment_event_unhandled"
             ),
+            models.Index(fields=("session_id",), name="payment_event_by_session"),
+            models.Index(fields=("transaction_id",), name="payment_event_transaction"),
         )
 
     def __str__(self) -> str:

@@ -24,6 +24,7 @@ from alerts.backoffice.acts import ActRefusedError, act
 from alerts.backoffice.deletion import DeletionAdmin
 from alerts.backoffice.history import AuditedAdmin
 from alerts.backoffice.pages import OfficeInline, badge, staff
+from alerts.backoffice.paging import any_of
 from alerts.counts import number_of
 from catalog import inventory, isbn, languages
 from catalog.import_admin import ImportExportPages
@@ -283,7 +284,7 @@ class CopyAdmin(ImportExportPages, AuditedAdmin, DeletionAdmin):
         if not term:
             return queryset, False
         books = search(term).order_by().values("pk")
-        return queryset.filter(Q(barcode=term) | Q(book__in=books)), False
+        return any_of(queryset, Q(barcode=term), Q(book__in=books)), False
 
     def save_model(self, request: HttpRequest, copy: Copy, form: Any, change: bool) -> None:
         copy._history_user = staff(request)

@@ -112,7 +112,7 @@ class Book(Remembered):
             models.Index(fields=("title", "id"), name="book_by_title"),
             models.Index(fields=("author", "id"), name="book_by_author"),
             models.Index(fields=("published_year", "id"), name="book_by_year"),
-            models.Index(fields=("language", "id"), name="book_by_language"),
+            models.Index(fields=("language", "title", "id"), name="book_by_language"),
         )
         # Constraints and not `unique=True`, which makes PostgreSQL keep a second index for LIKE.
         constraints = (
@@ -212,7 +212,7 @@ class Copy(Remembered):
         )
         indexes = (
             models.Index(fields=("book", "status"), name="copy_by_book_and_status"),
-            models.Index(fields=("status", "id"), name="copy_by_status"),
+            models.Index(fields=("status", "barcode"), name="copy_by_status"),
         )
         constraints = (
             models.UniqueConstraint(fields=("barcode",), name="copy_barcode_unique"),
@@ -287,6 +287,7 @@ class ImportRun(models.Model):
         verbose_name = _("import")
         verbose_name_plural = _("imports")
         ordering = ("-id",)
+        indexes = (models.Index(fields=("started_at",), name="import_by_start"),)
 
     def __str__(self) -> str:
         return f"{self.kind} {self.file_name}"

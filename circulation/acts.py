@@ -25,6 +25,7 @@ class Override(models.Model):
         verbose_name = _("override")
         verbose_name_plural = _("overrides")
         ordering = ("-id",)
+        indexes = (models.Index(fields=("created_at",), name="override_by_time"),)
         constraints = (
             models.CheckConstraint(condition=~Q(reason=""), name="override_has_a_reason"),
         )

@@ -146,6 +146,21 @@ class Loan(Remembered):
             ),
             models.Index(fields=("borrow_date", "id"), name="loan_by_borrow_date"),
             models.Index(
+                fields=("borrow_date", "id"),
+                condition=Q(actual_return_date__isnull=True, lost_date__isnull=True),
+                name="loan_open_by_borrow_date",
+            ),
+            models.Index(
+                fields=("borrow_date", "id"),
+                condition=Q(undone_at__isnull=False),
+                name="loan_undone",
+            ),
+            models.Index(
+                fields=("borrow_date", "copy"),
+                condition=Q(undone_at__isnull=True),
+                name="loan_lent_by_date",
+            ),
+            models.Index(
                 fields=("actual_return_date",),
                 condition=Q(actual_return_date__isnull=False, undone_at__isnull=True),
                 name="loan_by_return_date",
@@ -269,6 +284,7 @@ class Hold(models.Model):
             ),
             models.Index(fields=("placed_at", "id"), name="hold_by_placed_at"),
             models.Index(fields=("status", "pickup_until"), name="hold_by_status"),
+            models.Index(fields=("status", "placed_at", "id"), name="hold_by_status_and_time"),
         )
         constraints = (
             models.UniqueConstraint(

@@ -15,7 +15,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from alerts import wording
-from alerts.backoffice.pages import COUNTED_AT_MOST, list_url
+from alerts.backoffice.pages import list_url
+from alerts.backoffice.paging import COUNTED_AT_MOST
 from billing import accounts
 from billing.models import Charge
 from config import dashboard_charts, first_day, health, waiting

@@ -12,7 +12,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django_q.models import Schedule
 
-from alerts.backoffice.pages import COUNTED_AT_MOST, list_url
+from alerts.backoffice.pages import list_url
+from alerts.backoffice.paging import COUNTED_AT_MOST
 from alerts.models import Delivery
 from billing.models import Payment, PaymentStatus
 from circulation import holds
@@ -93,9 +94,13 @@ BADGES = {"pull": PULLS, "review": REVIEWS, "failed": SENDS_AGAIN, "late jobs": 
 
 
 def counts(
-    request: HttpRequest, names: Iterable[str], *, also: Mapping[str, QuerySet[Any]] | None = None
+    request: HttpRequest,
+    names: Iterable[str],
+    *,
+    also: Mapping[str, QuerySet[Any]] | None = None,
+    most: int = COUNTED_AT_MOST,
 ) -> dict[str, int]:
-    """Return how many rows wait of what the user may see, each counted no further than a list is.
+    """Return how many rows wait of what the user may see, each counted no further than `most`.
 
     A page asks once: what it has counted for itself, and `also` for other ends, its sidebar takes
     over.
@@ -103,7 +108,7 @@ def counts(
     known: dict[str, int] = request.__dict__.setdefault("_waiting", {})
     now = timezone.now()
     wanted = {
-        name: first(WORK[name].rows(now))
+        name: first(WORK[name].rows(now), most)
         for name in names
         if name not in known and request.user.has_perms(WORK[name].permissions)
     }
@@ -152,5 +157,5 @@ def _badge(request: HttpRequest, name: str) -> str:
     shown = [each for each, needed in BADGES.items() if request.user.has_perms(needed)]
     if name not in shown:
         return ""
-    number = counts(request, shown).get(name, 0)
+    number = counts(request, shown, most=MOST_IN_BADGE + 1).get(name, 0)
     return f"{MOST_IN_BADGE}+" if number > MOST_IN_BADGE else str(number or "")

@@ -56,7 +56,7 @@ class EventAdmin(ReadOnly, OfficeAdmin):
     list_display = ("what", "about", "reader", "created_at", "state")
     list_select_related = ("reader",)
     list_filter = (("kind", ChoicesDropdownFilter), StateFilter)
-    search_fields = ("=subject",)
+    search_fields = ("subject__exact",)
     search_help_text = gettext_lazy("What it is about, written as circulation.loan:12")
     ordering = ("-id",)
     fields = (

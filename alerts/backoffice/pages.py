@@ -1,4 +1,4 @@
-"""The base of every admin page: bounded counting, clean search terms, tables below the form."""
+"""The base of every admin page: clean search terms, no bulk deletion, tables below the form."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,14 +9,11 @@ from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.contrib.admin.widgets import AutocompleteSelect
-from django.core.paginator import Paginator
-from django.db import connections
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import formats, timezone
-from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
@@ -26,51 +23,14 @@ from unfold.contrib.filters.forms import AutocompleteDropdownForm
 from unfold.views import ChangeList
 
 from alerts.backoffice.closed import leave_out
+from alerts.backoffice.paging import BoundedPaginator
 
 if TYPE_CHECKING:
     from circulation.models import Reader
 
-COUNTED_AT_MOST = 1000
-ESTIMATED_FROM = 10_000
 LONGEST_SEARCH = 200
 LONGEST_ID = 18
 MOST_SEARCH_WORDS = 8
-
-
-class BoundedPaginator(Paginator):
-    """Counts no further than 1,000 where something is filtered; estimates a whole large table.
-
-    Counting every match of a filter is what makes a list slow at a million rows.
-    """
-
-    template_name = "office/pagination.html"
-
-    @cached_property
-    def count(self) -> int:
-        rows: Any = self.object_list
-        if rows.query.where:
-            return int(rows.order_by().values("pk")[:COUNTED_AT_MOST].count())
-        estimate = _estimated_rows(rows)
-        return estimate if estimate >= ESTIMATED_FROM else int(rows.order_by().count())
-
-    @property
-    def is_bounded(self) -> bool:
-        """Whether there may be more rows than `count` says."""
-        rows: Any = self.object_list
-        return bool(rows.query.where) and self.count >= COUNTED_AT_MOST
-
-
-def _estimated_rows(rows: QuerySet[Any]) -> int:
-    """Return what PostgreSQL believes the table to hold, or -1 where nobody estimates."""
-    connection = connections[rows.db]
-    if connection.vendor != "postgresql":
-        return -1
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT reltuples::bigint FROM pg_class WHERE oid = %s::regclass",
-            [connection.ops.quote_name(rows.model._meta.db_table)],
-        )
-        return int(cursor.fetchone()[0])
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ class AllocationAdmin(ReadOnly, AuditedAdmin, OfficeAdmin):
     list_display_links = ("number",)
     list_select_related = ("payment", "charge")
     list_filter = (("state", ChoicesDropdownFilter),)
-    search_fields: tuple[str, ...] = ("=payment__reader__card_number",)
+    search_fields: tuple[str, ...] = ("payment__reader__card_number__exact",)
     search_help_text = gettext_lazy("The whole card number of a reader")
     ordering = ("-id",)
     fields = (("payment_link", "charge_link"), ("amount", "refunded", "state"))

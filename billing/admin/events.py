@@ -13,6 +13,7 @@ from unfold.decorators import display
 
 from alerts.backoffice.acts import ActRefusedError, ActsAdmin, act
 from alerts.backoffice.pages import ReadOnly, badge, day
+from alerts.backoffice.paging import any_of
 from billing import webhooks
 from billing.admin import words
 from billing.admin.asking import refuse_when_late, refusing, usable_gateway
@@ -67,9 +68,8 @@ class PaymentEventAdmin(ReadOnly, ActsAdmin):
         term = search_term.replace("\x00", " ").strip()
         if not term:
             return queryset, False
-        found = Q(event_id=term) | Q(session_id=term) | Q(transaction_id=term)
-        found |= Q(payment__in=payments_called(term))
-        return queryset.filter(found), False
+        own = (Q(event_id=term), Q(session_id=term), Q(transaction_id=term))
+        return any_of(queryset, *own, Q(payment__in=payments_called(term))), False
 
     def fitting_acts(self, row: PaymentEvent) -> Iterable[str]:
         return self.actions_detail if row.handled_at is None else ()

@@ -11,9 +11,10 @@ from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import DropdownFilter, RangeDateFilter
 from unfold.utils import parse_date_str
 
+from alerts.backoffice.paging import any_of
 from billing import gateways
 from billing.models import Payment, PaymentStatus
-from billing.settlements import PaymentType
+from billing.settlements import IN_SESSION, PaymentType
 
 SEVERAL = "several"
 NO_PROVIDER = "none"
@@ -42,7 +43,7 @@ class PaymentStateFilter(DropdownFilter):
             case "problem":
                 return payments.exclude(last_error="")
             case "session":
-                return payments.filter(UNFINISHED).exclude(provider="")
+                return any_of(payments, IN_SESSION, ~Q(provider="") & Q(must_close=True))
             case "waiting":
                 return payments.drafts()
             case status if status in PaymentStatus.values:
@@ -52,7 +53,6 @@ class PaymentStateFilter(DropdownFilter):
 
 HIDDEN = (PaymentStatus.PENDING, PaymentStatus.REVIEW)
 """What the shortcuts show already, and in clearer words."""
-UNFINISHED = Q(status__in=(PaymentStatus.PENDING, PaymentStatus.PROCESSING)) | Q(must_close=True)
 
 
 class ProviderFilter(DropdownFilter):

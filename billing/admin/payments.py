@@ -14,6 +14,7 @@ from unfold.decorators import display
 
 from alerts.backoffice.history import AuditedAdmin
 from alerts.backoffice.pages import LONGEST_ID, AutocompleteFilter, ReadOnly, Table, badge, day
+from alerts.backoffice.paging import any_of
 from billing import gateways, links
 from billing.admin import payment_tables, words
 from billing.admin.notice import notices
@@ -65,7 +66,7 @@ class PaymentAdmin(ReadOnly, AuditedAdmin, PaymentActs):
         term = search_term.replace("\x00", " ").strip()
         if not term:
             return queryset, False
-        return queryset.filter(Q(pk__in=payments_called(term)) | self.readers_called(term)), False
+        return any_of(queryset, Q(pk__in=payments_called(term)), self.readers_called(term)), False
 
     def readers_called(self, term: str) -> Q:
         return Q(reader__card_number=term)

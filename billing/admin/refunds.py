@@ -15,6 +15,7 @@ from unfold.decorators import display
 from alerts.backoffice.acts import ActRefusedError, ActsAdmin, act
 from alerts.backoffice.history import AuditedAdmin
 from alerts.backoffice.pages import AutocompleteFilter, ReadOnly, day, staff
+from alerts.backoffice.paging import any_of
 from billing import ledger, payments, refunds
 from billing.admin import words
 from billing.admin.asking import refuse_when_late, refusing, usable_gateway
@@ -66,8 +67,8 @@ class RefundAdmin(ReadOnly, AuditedAdmin, ActsAdmin):
         term = search_term.replace("\x00", " ").strip()
         if not term:
             return queryset, False
-        found = Q(payment__in=payments_called(term)) | Q(provider_id=term)
-        return queryset.filter(found | self.readers_called(term)), False
+        called = Q(payment__in=payments_called(term))
+        return any_of(queryset, called, Q(provider_id=term), self.readers_called(term)), False
 
     def readers_called(self, term: str) -> Q:
         return Q(payment__reader__card_number=term)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -47,7 +47,7 @@ class HasHoldsFilter(DropdownFilter):
     def queryset(self, request: HttpRequest, books: QuerySet[Book]) -> QuerySet[Book]:
         if self.value() != "yes":
             return books
-        return books.filter(Exists(Hold.objects.active().filter(book=OuterRef("pk"))))
+        return books.filter(pk__in=Hold.objects.active().values("book"))
 
 
 class WhereaboutsInline(catalogue.CopyInline):

@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy
 
+from alerts.backoffice.paging import few
 from billing.admin import charges as pages
 from billing.models import Adjustment, Charge
 from catalog.import_admin import ImportExportPages
@@ -26,7 +27,7 @@ class ChargeAdmin(ImportExportPages, pages.ChargeAdmin):
     ) -> tuple[QuerySet[Charge], bool]:
         if not search_term.strip():
             return queryset, False
-        return queryset.filter(reader__in=readers_matching(search_term).values("pk")), False
+        return queryset.filter(reader__in=few(readers_matching(search_term))), False
 
 
 @admin.register(Adjustment)
@@ -38,5 +39,4 @@ class AdjustmentAdmin(pages.AdjustmentAdmin):
     ) -> tuple[QuerySet[Any], bool]:
         if not search_term.strip():
             return queryset, False
-        readers = readers_matching(search_term).values("pk")
-        return queryset.filter(charge__reader__in=readers), False
+        return queryset.filter(charge__reader__in=few(readers_matching(search_term))), False

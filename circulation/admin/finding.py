@@ -2,6 +2,7 @@
 
 from django.db.models import Q, QuerySet
 
+from alerts.backoffice.paging import any_of
 from circulation import desk_readers
 from circulation.models import Reader
 
@@ -13,7 +14,7 @@ def readers_matching(term: str, readers: QuerySet[Reader] | None = None) -> Quer
     if not term:
         return readers
     named = desk_readers.by_name(" ".join(term.split()[:8])).order_by().values("pk")
-    found = Q(card_number=term) | Q(pk__in=named)
+    found = [Q(card_number=term), Q(pk__in=named)]
     if "@" in term:
-        found |= Q(email__startswith=term.lower()) | Q(contact_email__istartswith=term)
-    return readers.filter(found)
+        found += [Q(email__startswith=term.lower()), Q(contact_email__istartswith=term)]
+    return any_of(readers, *found)

@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
@@ -26,6 +26,7 @@ from alerts.backoffice.pages import (
     list_url,
     staff,
 )
+from alerts.backoffice.paging import any_of, few
 from alerts.backoffice.prints import prints
 from catalog.models import Book
 from catalog.search import search
@@ -114,8 +115,8 @@ class HoldAdmin(ReadOnly, AuditedAdmin, ActsAdmin):
         term = search_term.replace("\x00", " ").strip()
         if not term:
             return queryset, False
-        by_reader = queryset.filter(reader__in=readers_matching(term).values("pk"))
-        return by_reader | queryset.filter(book__in=search(term).order_by().values("pk")), False
+        readers = Q(reader__in=few(readers_matching(term)))
+        return any_of(queryset, readers, Q(book__in=search(term).order_by().values("pk"))), False
 
     def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
         return request.user.has_perm("circulation.add_hold")

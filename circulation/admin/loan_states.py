@@ -1,6 +1,6 @@
 """What has become of a loan: as a label, and as a filter of the list."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from django.db.models import F, Q, QuerySet
@@ -34,6 +34,7 @@ def _returned_badge(loan: Loan) -> str:
     return badge(_("returned late"), "warning") if is_late else badge(_("returned"), "success")
 
 
+OPEN = Q(actual_return_date__isnull=True, lost_date__isnull=True)
 LATE = {"late-1": (1, 7), "late-8": (8, 30), "late-31": (31, None)}
 """For how many days, by the state that the filter calls it."""
 
@@ -58,30 +59,35 @@ class LoanStateFilter(DropdownFilter):
 
     def queryset(self, request: HttpRequest, loans: QuerySet[Loan]) -> QuerySet[Loan]:
         today = timezone.localdate()
-        came_back = Q(actual_return_date__isnull=False, undone_at__isnull=True)
-        if (out := _out(self.value(), on=today)) is not None:
-            return loans.filter(pk__in=out.values("pk"))
-        match self.value():
-            case "lost":
-                return loans.filter(lost_date__isnull=False, actual_return_date__isnull=True)
-            case "late":
-                return loans.filter(came_back, actual_return_date__gt=F("expected_return_date"))
-            case "returned":
-                return loans.filter(came_back)
-            case "undone":
-                return loans.filter(undone_at__isnull=False)
-        return loans
+        if (few := _few(self.value(), on=today)) is not None:
+            return loans.filter(pk__in=few.values("pk"))
+        chosen = _many(self.value(), on=today)
+        return loans if chosen is None else loans.filter(chosen)
 
 
-def _out(state: str | None, *, on: date) -> QuerySet[Loan] | None:
-    """Return the open loans in a state, or None where it is none of them."""
+def _many(state: str | None, *, on: date) -> Q | None:
+    came_back = Q(actual_return_date__isnull=False, undone_at__isnull=True)
+    return {
+        "open": OPEN,
+        "overdue": OPEN & Q(expected_return_date__lt=on),
+        "late-31": OPEN & Q(expected_return_date__lte=on - timedelta(days=LATE["late-31"][0])),
+        # What is undone is over; to say so lets the index of lost loans answer.
+        "lost": Q(lost_date__isnull=False, undone_at__isnull=True, actual_return_date=None),
+        "late": came_back & Q(actual_return_date__gt=F("expected_return_date")),
+        "returned": came_back,
+        "undone": Q(undone_at__isnull=False),
+    }.get(state or "")
+
+
+def _few(state: str | None, *, on: date) -> QuerySet[Loan] | None:
+    """Return the open loans due on some days, or None where a state is none of such few.
+
+    They are found by the day and then put in order; of the many, the newest are found by the index
+    that has them in order.
+    """
     match state:
-        case "open":
-            return Loan.objects.open()
-        case "overdue":
-            return Loan.objects.overdue(on=on)
         case "today":
             return Loan.objects.due(on=on)
-        case str() if state in LATE:
+        case "late-1" | "late-8":
             return Loan.objects.late_by(*LATE[state], on=on)
     return None

@@ -24,6 +24,7 @@ from alerts.backoffice.pages import (
     page_link,
     staff,
 )
+from alerts.backoffice.paging import any_of, few
 from alerts.backoffice.prints import prints
 from billing.models import Charge
 from catalog.import_admin import ImportExportPages
@@ -100,9 +101,9 @@ class LoanAdmin(ImportExportPages, ReadOnly, AuditedAdmin, ActsAdmin):
         term = search_term.replace("\x00", " ").strip()
         if not term:
             return queryset, False
-        found = Q(copy__book__in=search(term).order_by().values("pk"))
-        found |= Q(reader__in=readers_matching(term).values("pk"))
-        return queryset.filter(found | Q(copy__barcode=term)), False
+        books = Q(copy__book__in=search(term).order_by().values("pk"))
+        readers = Q(reader__in=few(readers_matching(term)))
+        return any_of(queryset, books, readers, Q(copy__barcode=term)), False
 
     def may(self, request: HttpRequest, permission: str) -> bool:
         """Who may do any of the acts may undo that one; which it was, is asked on undoing."""

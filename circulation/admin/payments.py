@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.db.models import Q
 from django.utils.translation import gettext_lazy
 
+from alerts.backoffice.paging import few
 from billing.admin import payments as payment_pages
 from billing.admin import refunds as refund_pages
 from billing.models import Payment, Refund
@@ -19,7 +20,7 @@ class PaymentAdmin(ExportPages, payment_pages.PaymentAdmin):
     search_help_text = gettext_lazy("Card number, name, payment number, session or transaction")
 
     def readers_called(self, term: str) -> Q:
-        return Q(reader__in=readers_matching(term).values("pk"))
+        return Q(reader__in=few(readers_matching(term)))
 
 
 @admin.register(Refund)
@@ -27,4 +28,4 @@ class RefundAdmin(refund_pages.RefundAdmin):
     search_help_text = gettext_lazy("Card number, name, payment number or the provider's number")
 
     def readers_called(self, term: str) -> Q:
-        return Q(payment__reader__in=readers_matching(term).values("pk"))
+        return Q(payment__reader__in=few(readers_matching(term)))

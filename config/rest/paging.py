@@ -1,8 +1,11 @@
 """Pages of a list: `?page=2&page_size=50`, at most 100 to a page."""
 
+from functools import cached_property
+from hashlib import blake2b
 from typing import Any
 
-from django.core.paginator import InvalidPage
+from django.core.cache import cache
+from django.core.paginator import InvalidPage, Paginator
 from django.utils.translation import gettext as _
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.pagination import PageNumberPagination
@@ -10,6 +13,30 @@ from rest_framework.request import Request
 
 LARGEST_NUMBER = 2**31
 DEEP = 1000
+MANY, REMEMBERED = 10_000, 300
+"""From so many on, a count is good for so many seconds."""
+
+
+class RememberedCount(Paginator):
+    """Counts what is many only now and then: how many a broad filter has need not be new.
+
+    To count 650,000 books of a million took 1 s on SQLite, for each page of anybody.
+    """
+
+    @cached_property
+    def count(self) -> int:
+        some = int(self._keys()[:MANY].count())
+        return some if some < MANY else self._remembered()
+
+    def _remembered(self) -> int:
+        keys = self._keys()
+        asked = repr(keys.query.sql_with_params())
+        name = f"api-count:{blake2b(asked.encode(), digest_size=16).hexdigest()}"
+        return int(cache.get_or_set(name, keys.count, REMEMBERED) or 0)
+
+    def _keys(self) -> Any:
+        rows: Any = self.object_list
+        return getattr(rows, "counted", rows).order_by().values("pk")
 
 
 class Pages(PageNumberPagination):
@@ -18,6 +45,7 @@ class Pages(PageNumberPagination):
     page_size = 25
     page_size_query_param = "page_size"
     max_page_size = 100
+    django_paginator_class = RememberedCount
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         number = {"type": "integer", "minimum": 1, "maximum": LARGEST_NUMBER - 1}

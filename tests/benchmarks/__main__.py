@@ -7,15 +7,17 @@ import sys
 import tempfile
 from pathlib import Path
 
+NAMES = ("importing", "alerts", "api", "size")
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="a tenth of the rows, fewer requests")
     parser.add_argument("--rows", type=int, default=100_000, help="rows of a large import")
     parser.add_argument("--loans", type=int, default=10_000, help="overdue loans to tell of")
-    parser.add_argument(
-        "name", nargs="?", choices=("importing", "alerts", "api"), help="only this one"
-    )
+    parser.add_argument("--books", type=int, default=1_000_000, help="of the largest library")
+    parser.add_argument("--keep", type=Path, help="folder of the libraries, kept for another time")
+    parser.add_argument("name", nargs="?", choices=NAMES, help="only this one")
     chosen = parser.parse_args()
     # So that what was started is stopped, whoever ends this.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -23,6 +25,7 @@ def main() -> None:
         _set_up(Path(folder))
         # After the settings know the database.
         from tests.benchmarks import alerts, api, importing  # noqa: PLC0415
+        from tests.benchmarks.size import measuring  # noqa: PLC0415
 
         share = 10 if chosen.short else 1
         if chosen.name in (None, "importing"):
@@ -31,6 +34,13 @@ def main() -> None:
             alerts.measure(Path(folder), loans=chosen.loans // share)
         if chosen.name in (None, "api"):
             api.measure(Path(folder), is_short=chosen.short)
+        if chosen.name in (None, "size"):
+            measuring.run(
+                chosen.keep or Path(folder),
+                is_short=chosen.short,
+                is_kept=chosen.keep is not None,
+                largest=chosen.books,
+            )
 
 
 def _set_up(folder: Path) -> None:

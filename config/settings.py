@@ -133,12 +133,16 @@ SQLITE_OPTIONS: dict[str, Any] = {
     ),
 }
 # Statements that come again are planned once: half of the server's time for a page of the API.
+# Compiling one took half a second for a page that reads few rows of a million. A pooler, for which
+# nothing is prepared, may take no options.
 # Without limits, who asks a server that is gone waits for minutes.
+DATABASE_PREPARES = env.bool("DATABASE_PREPARES", default=True)
 POSTGRESQL_OPTIONS: dict[str, Any] = {
     "connect_timeout": 5,
     "tcp_user_timeout": 30_000,
     "server_side_binding": True,
-    "prepare_threshold": 5 if env.bool("DATABASE_PREPARES", default=True) else None,
+    "prepare_threshold": 5 if DATABASE_PREPARES else None,
+    **({"options": "-c jit=off"} if DATABASE_PREPARES else {}),
 }
 with variables.read("DATABASE_URL", variables.DATABASE):
     DATABASES = {

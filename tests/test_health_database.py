@@ -48,6 +48,7 @@ def test_it_says_what_it_waits_for_and_why_it_gives_up() -> None:
     assert "a-password" not in waited.stdout + waited.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", ["soon", "-1", "nan", "inf"])
 def test_a_time_that_is_none_is_refused(seconds: str) -> None:
     waited = wait("sqlite:///:memory:", "--timeout", seconds)

@@ -295,3 +295,10 @@ def test_a_question_may_have_a_time_limit_of_its_own() -> None:
 
     with pytest.raises(TimeoutError, match="after a second"):
         patience.Question(impatient).begin()(5)
+
+
+@pytest.mark.django_db
+def test_that_no_job_has_run_yet_is_not_called_a_worker_at_work() -> None:
+    jobs.sync()
+    assert "No job has run yet. Start the worker" in said(work.jobs(), State.ADVICE)
+    assert "at work" not in said(work.jobs(), State.OK)

@@ -26,9 +26,7 @@ def jobs() -> Iterator[Finding]:
     found = health.problems(at=now)
     yield from (problem(each) for each in found)
     if not found:
-        last = JobRun.objects.exclude(name=WORKER).order_by("-pk").first()
-        since = f"{timezone.localtime(last.started_at):%Y-%m-%d %H:%M}" if last else "–"
-        yield ok(_("A worker is at work: the last job began %(at)s.") % {"at": since})
+        yield _last_job()
     restarts = JobRun.objects.filter(name=WORKER, started_at__gte=now - LATELY).order_by("-pk")
     if last := restarts.first():
         yield advice(
@@ -36,6 +34,15 @@ def jobs() -> Iterator[Finding]:
             % {"number": restarts.count(), "why": last.error},
             _("Look at what the log says before."),
         )
+
+
+def _last_job() -> Finding:
+    last = JobRun.objects.exclude(name=WORKER).order_by("-pk").first()
+    if last is None:
+        how = _("Start the worker: python manage.py run_worker")
+        return advice(_("No job has run yet."), how)
+    at = {"at": f"{timezone.localtime(last.started_at):%Y-%m-%d %H:%M}"}
+    return ok(_("A worker is at work: the last job began %(at)s.") % at)
 
 
 def alerts() -> Iterator[Finding]:

@@ -145,12 +145,20 @@ def _as_isbn(query: str) -> str:
 
 
 def _narrowed(books: QuerySet[Book]) -> tuple[str, tuple[Any, ...]]:
-    """Return SQL that keeps the ranking to `books`, with its parameters."""
+    """Return SQL that keeps the ranking to `books`, with its parameters.
+
+    SQLite would look into its index once for every book that there is to choose from: asked of each
+    match, it looks at the matches only.
+    """
     if not books.query.where:
         return "", ()
-    sql, parameters = books.order_by().values("pk").query.sql_with_params()
-    column = "id" if connection.vendor == "postgresql" else "rowid"
-    return f"AND {column} IN ({sql})", parameters
+    keys = books.order_by().values("pk")
+    if connection.vendor == "postgresql":
+        sql, parameters = keys.query.sql_with_params()
+        return f"AND id IN ({sql})", parameters
+    matching = keys.filter(pk=RawSQL("catalog_book_search.rowid", ()))
+    sql, parameters = matching.query.sql_with_params()
+    return f"AND EXISTS ({sql})", parameters
 
 
 def _in_this_order(books: QuerySet[Book], ids: list[int]) -> QuerySet[Book]:

@@ -16,13 +16,12 @@ from django_q.tasks import async_task
 from billing import tasks as billing
 from catalog import import_jobs
 from catalog import tasks as catalog
+from catalog.import_jobs import LOST_AFTER
 from circulation import tasks as circulation
 from config import runs
 from config.backups import nightly
 from config.models import JobRun
 
-LOST_AFTER = timedelta(minutes=30)
-"""The queue itself gives a task to another worker after 20 minutes, where it still has it."""
 MOST_TRIES = 3
 
 

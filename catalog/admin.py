@@ -85,6 +85,7 @@ class CopyInline(OfficeInline):
         "note",
     )
     readonly_fields: tuple[str, ...] = ("status_badge",)
+    per_page = 10
     can_delete = False
     show_change_link = True
     verbose_name_plural = gettext_lazy("copies")

@@ -14,6 +14,21 @@ from django.utils.translation import gettext_lazy as _
 NEEDED_APPS = {"alerts", "auth", "billing", "catalog", "circulation", "config"}
 
 
+class BackOfficeConfig(AppConfig):
+    """Unfold, with a site of our own in the place of its own and Django's."""
+
+    name = "unfold"
+
+    def ready(self) -> None:
+        from django.contrib import admin
+        from django.contrib.admin import sites
+
+        from config.back_office import BackOffice, draw_headers_once
+
+        admin.site = sites.site = BackOffice()
+        draw_headers_once()
+
+
 class CarrelConfig(AppConfig):
     name = "config"
     verbose_name = _("Carrel")

@@ -19,9 +19,10 @@ from alerts.backoffice.pages import list_url
 from alerts.backoffice.paging import COUNTED_AT_MOST
 from billing import accounts
 from billing.models import Charge
-from config import dashboard_charts, first_day, health, waiting
+from config import dashboard_charts, first_day, health, most_lent, waiting
 from config.unfold import may_see_jobs
 
+LATELY = "lent lately"
 Text = str | Promise
 
 
@@ -96,7 +97,9 @@ def today(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Return what the page shows to this user: Unfold calls it for the first page."""
     now = timezone.now()
     steps = first_day.questions() if first_day.sets_up(request) else None
-    counts = waiting.counts(request, waiting.WORK, also=steps)
+    lent = {LATELY: waiting.first(most_lent.lately(now), most_lent.MANY)}
+    also = (steps or {}) | (lent if most_lent.may_see(request) else {})
+    counts = waiting.counts(request, waiting.WORK, also=also)
     checklist = first_day.standings(counts) if steps else None
     sees_jobs = may_see_jobs(request)
     problems = health.problems(at=now) if sees_jobs else []
@@ -109,7 +112,9 @@ def today(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "checklist": checklist if checklist and not checklist.is_finished else None,
         "sections": sections,
         "charts": dashboard_charts.charts(request, at=now),
-        "top_titles": dashboard_charts.top_titles(request, on=timezone.localdate(now)),
+        "most_lent": most_lent.ranking(at=now, is_much=counts[LATELY] >= most_lent.MANY)
+        if LATELY in counts
+        else None,
         "has_nothing": not sections and checklist is None,
     }
 

@@ -1,4 +1,4 @@
-"""The charts of Today: loans and returns by day, money by week, the titles most lent.
+"""The charts of Today: loans and returns by day, money by week.
 
 Each asks of a bounded time only, so that none of them grows with the library's history.
 """
@@ -11,7 +11,6 @@ from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
 from django.db.models import Case, Count, F, IntegerField, QuerySet, Sum, Value, When
 from django.http import HttpRequest
 from django.urls import reverse
@@ -22,18 +21,7 @@ from billing.models import Payment
 from circulation.models import Loan
 from config import waiting
 
-DAYS, WEEKS, TITLES = 30, 8, 8
-# Plus nothing, or SQLite goes through all copies in the order of their books. Only the few at the
-# top are joined with their titles, which the ORM has no words for.
-MOST_LENT = """
-    SELECT book.id, book.title, most.number FROM (
-        SELECT copy.book_id + 0 AS book_id, COUNT(*) AS number
-        FROM circulation_loan AS loan JOIN catalog_copy AS copy ON copy.id = loan.copy_id
-        WHERE loan.borrow_date >= %s AND loan.undone_at IS NULL
-        GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT %s
-    ) AS most JOIN catalog_book AS book ON book.id = most.book_id
-    ORDER BY most.number DESC, book.id
-"""
+DAYS, WEEKS = 30, 8
 COLOURS = ("var(--color-primary-600)", "var(--color-base-400)")
 
 
@@ -85,16 +73,6 @@ class Chart:
         """Yield each place with its values, for the table."""
         for place, *values in zip(self.places, *(line.values for line in self.lines), strict=True):
             yield place, [formats.number_format(value, self.decimals) for value in values]
-
-
-@dataclass(frozen=True)
-class Title:
-    """A book and how often it was lent; `percent` is of the one most lent."""
-
-    title: str
-    url: str
-    number: int
-    percent: int
 
 
 def charts(request: HttpRequest, *, at: datetime) -> list[Chart]:
@@ -172,21 +150,3 @@ def money(*, on: date) -> Chart:
         url_text=_("Day's takings"),
         decimals=2,
     )
-
-
-def top_titles(request: HttpRequest, *, on: date) -> list[Title] | None:
-    """Return the books most lent in the last 30 days, or None for who may not see them."""
-    if not request.user.has_perms((*waiting.LENDING, "catalog.view_book")):
-        return None
-    with connection.cursor() as cursor:
-        cursor.execute(MOST_LENT, [on - timedelta(days=DAYS - 1), TITLES])
-        most = cursor.fetchall()
-    return [
-        Title(
-            title=title,
-            url=reverse("admin:catalog_book_change", args=[pk]),
-            number=number,
-            percent=100 * number // most[0][2],
-        )
-        for pk, title, number in most
-    ]

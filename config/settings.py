@@ -56,7 +56,7 @@ elif not SECRET_KEY:
 
 INSTALLED_APPS = [
     "config.apps.CarrelConfig",
-    "unfold",
+    "config.apps.BackOfficeConfig",
     "unfold.contrib.filters",
     "unfold.contrib.forms",
     "unfold.contrib.inlines",

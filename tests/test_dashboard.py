@@ -8,8 +8,8 @@ from uuid import uuid4
 
 import pytest
 from django.contrib import admin
+from django.core.cache import cache
 from django.db import connection
-from django.http import HttpRequest
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -17,8 +17,8 @@ from django.utils import timezone
 from alerts.models import Channel, Delivery, DeliveryStatus, Event
 from billing import accounts
 from billing.models import Allocation, Payment, PaymentStatus
-from circulation.models import Hold, HoldStatus, Loan, Reader
-from config import dashboard_charts, first_day, jobs, waiting
+from circulation.models import Hold, HoldStatus, Loan
+from config import dashboard_charts, first_day, jobs, most_lent, waiting
 from config.models import JobRun
 from tests.factories import (
     MONDAY,
@@ -166,7 +166,7 @@ def test_each_role_sees_its_own_part_of_the_day(
     shown = signed_in(make_member(role)).get("/admin/").context
     assert [section.title for section in shown["sections"]] == sections
     assert len(shown["charts"]) == charts
-    assert (shown["top_titles"] is None) == (role == "Cashier")
+    assert (shown["most_lent"] is None) == (role == "Cashier")
     assert (shown["checklist"] is not None) == (role == "Librarian")
 
 
@@ -286,24 +286,40 @@ def test_money_is_summed_by_the_weeks_of_the_library(settings: Any) -> None:
     assert values(chart, "EUR") == [0, 0, 0, 0, 0, 0, 0, 16]
 
 
-def request_of(user: Reader) -> HttpRequest:
-    request = RequestFactory().get("/admin/")
-    request.user = user
-    return request
-
-
 def test_the_titles_most_lent_come_first() -> None:
     for title, times in (("Solaris", 1), ("Eden", 3), ("Fiasco", 2)):
         book = make_book(title)
         for _number in range(times):
             make_loan(MONDAY + 14 * DAY, borrow_date=MONDAY, copy=make_copy(book))
     make_loan(MONDAY, borrow_date=MONDAY - 30 * DAY, copy=make_copy(make_book("Long ago")))
-    found = dashboard_charts.top_titles(request_of(make_member("Assistant")), on=MONDAY) or []
-    assert [(book.title, book.number, book.percent) for book in found] == [
+    found = most_lent.ranking(at=datetime(2026, 3, 2, 12, tzinfo=WARSAW), is_much=False)
+    assert found.counted_at is None
+    assert [(book.title, book.number, book.percent) for book in found.titles] == [
         ("Eden", 3, 100),
         ("Fiasco", 2, 66),
         ("Solaris", 1, 33),
     ]
+
+
+def test_where_much_is_lent_the_titles_are_counted_now_and_then_and_say_when(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(most_lent, "MANY", 2)
+    today = timezone.localdate()
+    eden, fiasco = make_book("Eden"), make_book("Fiasco")
+    for book in (eden, eden, fiasco):
+        make_loan(today, borrow_date=today, copy=make_copy(book))
+    client = signed_in(make_member("Assistant"))
+    first = client.get("/admin/")
+    assert "counted at" in first.text
+    for _number in range(3):
+        make_loan(today, borrow_date=today, copy=make_copy(fiasco))
+    again = client.get("/admin/").context["most_lent"]
+    assert again.counted_at == first.context["most_lent"].counted_at
+    assert [book.number for book in again.titles] == [2, 1]
+    cache.clear()
+    newly = client.get("/admin/").context["most_lent"]
+    assert [book.number for book in newly.titles] == [4, 2]
 
 
 def test_a_chart_is_a_table_too() -> None:

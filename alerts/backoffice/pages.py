@@ -4,10 +4,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlencode
 
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -17,9 +19,11 @@ from django.utils import formats, timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
-from unfold.admin import ModelAdmin, TabularInline
+from django.utils.translation import get_language
+from unfold.admin import ModelAdmin, TabularInline, checkbox
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.contrib.filters.forms import AutocompleteDropdownForm
+from unfold.decorators import display
 from unfold.views import ChangeList
 
 from alerts.backoffice.closed import leave_out
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
 LONGEST_SEARCH = 200
 LONGEST_ID = 18
 MOST_SEARCH_WORDS = 8
+PLACE = "{}"
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,10 @@ class OfficeAdmin(ModelAdmin):
         if any(_is_unanswerable(name, str(value)) for name, value in request.GET.items()):
             return HttpResponseRedirect(request.path)
         return super().changelist_view(request, extra_context)
+
+    @display(description=ModelAdmin.action_checkbox.short_description)
+    def action_checkbox(self, obj: Model) -> SafeString:
+        return format_html(_drawn_box(get_language()), obj.pk)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[OfficeChangeList]:
         return OfficeChangeList
@@ -210,7 +219,19 @@ def list_url(model: type[Model], **filters: Any) -> str:
 
 def badge(text: Any, kind: str = "") -> SafeString:
     """Return a label in the colour of `kind`: success, info, warning, danger or none."""
-    return render_to_string("unfold/helpers/label.html", {"text": text, "type": kind})
+    return format_html(_drawn_badge(kind), text)
+
+
+@cache
+def _drawn_badge(kind: str) -> SafeString:
+    """Return the label of a colour, drawn once, with a place for its text."""
+    return render_to_string("unfold/helpers/label.html", {"text": PLACE, "type": kind})
+
+
+@cache
+def _drawn_box(_language: str | None) -> SafeString:
+    """Return the box that chooses a row, drawn once, with a place for the row's number."""
+    return checkbox.render(ACTION_CHECKBOX_NAME, PLACE)
 
 
 def code(value: Any) -> str | SafeString:

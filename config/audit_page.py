@@ -17,6 +17,7 @@ from django.views.decorators.http import require_safe
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from alerts.backoffice.pages import Autocomplete
+from alerts.backoffice.reports import day_from
 from alerts.office_acts import OfficeAct
 from circulation.models import Reader
 from config import audit, audit_words
@@ -35,9 +36,13 @@ def _kinds() -> list[tuple[str, str]]:
     return [("", _("Everything")), *sorted(found.items(), key=lambda kind: kind[1])]
 
 
-def _day_field(label: Any) -> forms.DateField:
+class _DayField(forms.DateField):
+    """A date as browsers send it, if any; what is wrong with it is said in words."""
+
     widget = UnfoldAdminTextInputWidget(attrs={"type": "date"})
-    return forms.DateField(label=label, required=False, widget=widget)
+
+    def to_python(self, value: Any) -> date | None:
+        return day_from(value) if value else None
 
 
 class HistoryForm(forms.Form):
@@ -50,8 +55,8 @@ class HistoryForm(forms.Form):
         choices=_kinds,
         widget=UnfoldAdminSelectWidget,
     )
-    first = _day_field(gettext_lazy("From"))
-    last = _day_field(gettext_lazy("To"))
+    first = _DayField(label=gettext_lazy("From"), required=False)
+    last = _DayField(label=gettext_lazy("To"), required=False)
 
     def __init__(self, data: Any) -> None:
         super().__init__(data)

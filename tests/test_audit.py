@@ -291,6 +291,12 @@ class TestSearching:
         make_book()
         assert auditor.get(f"{HISTORY}?{query}").status_code == 200
 
+    def test_by_what_is_no_day_says_how_to_write_one(self, auditor: Client) -> None:
+        assert (
+            "“nonsense” is not a date. Write it as in"
+            in auditor.get(HISTORY, {"first": "nonsense"}).text
+        )
+
     def test_page_by_page_every_entry_once(self, auditor: Client) -> None:
         for number in range(30):
             make_copy(note=str(number))

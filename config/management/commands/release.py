@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.utils.translation import gettext as _
 
 from config import releases
-from config.management.commands.wait_for_database import seconds
+from config.management.commands.wait_for_database import add_timeout
 
 
 class Command(BaseCommand):
@@ -17,13 +17,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument(
-            "--timeout",
-            metavar="SECONDS",
-            type=seconds,
-            default=60,
-            help="how long to wait for the database (default: 60)",
-        )
+        add_timeout(parser)
         parser.add_argument(
             "--no-static",
             action="store_true",

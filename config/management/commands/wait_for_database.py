@@ -20,6 +20,16 @@ def seconds(raw: str) -> float:
     return number
 
 
+def add_timeout(parser: CommandParser) -> None:
+    parser.add_argument(
+        "--timeout",
+        metavar="SECONDS",
+        type=seconds,
+        default=60,
+        help="how long to wait for the database (default: 60)",
+    )
+
+
 class Command(BaseCommand):
     help = (
         "Wait until the database takes connections, and say every few seconds what is waited for. "
@@ -29,13 +39,7 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument(
-            "--timeout",
-            metavar="SECONDS",
-            type=seconds,
-            default=60,
-            help="how long to wait (default: 60)",
-        )
+        add_timeout(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Max, Q
+from django.db.models import OuterRef, Q, Subquery
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django_q.models import Schedule
@@ -66,9 +66,11 @@ class Standing:
 
 
 def standings() -> list[Standing]:
-    newest = JobRun.objects.order_by().values("name").annotate(last=Max("pk"))
-    last = {run.name: run for run in JobRun.objects.filter(pk__in=newest.values("last"))}
-    schedules = {schedule.name: schedule for schedule in Schedule.objects.order_by("-pk")}
+    newest = JobRun.objects.filter(name=OuterRef("name")).order_by("-pk").values("pk")
+    planned = Schedule.objects.annotate(last_run=Subquery(newest[:1])).order_by("-pk")
+    schedules = {schedule.name: schedule for schedule in planned}
+    runs = JobRun.objects.filter(pk__in=[each.last_run for each in schedules.values()])
+    last = {run.name: run for run in runs}
     return [Standing(job, schedules.get(job.name), last.get(job.name)) for job in JOBS]
 
 

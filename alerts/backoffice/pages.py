@@ -48,6 +48,12 @@ class Table:
     empty: str
     more_url: str = ""
 
+    @property
+    def labelled(self) -> Iterable[Iterable[tuple[str, Any]]]:
+        """Yield the rows, each cell with its header: a phone shows them one below the other."""
+        labels = [str(header) for header in self.headers]
+        return (zip(labels, row, strict=False) for row in self.rows)
+
 
 class OfficeChangeList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:

@@ -162,6 +162,7 @@ class BookAdmin(ImportExportPages, AuditedAdmin, DeletionAdmin):
     search_fields = ("title",)
     search_help_text = gettext_lazy("Title, author, subject, ISBN or barcode")
     ordering = ("title", "id")
+    order_by_index = ("title", "author", "published_year", "language")
     readonly_fields = ("created_at", "import_run")
     empty_list = gettext_lazy("Add the first book, or import a list of books.")
     actions_detail: tuple[str, ...] = ("add_copies", "set_inventory")
@@ -261,6 +262,7 @@ class CopyAdmin(ImportExportPages, AuditedAdmin, DeletionAdmin):
     search_fields = ("barcode",)
     search_help_text = gettext_lazy("The whole barcode, or title and author")
     ordering = ("barcode",)
+    order_by_index = ("barcode", "book")
     autocomplete_fields = ("book",)
     fields = (
         "book",

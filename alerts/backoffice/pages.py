@@ -10,7 +10,9 @@ from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.views.main import ORDER_VAR
 from django.contrib.admin.widgets import AutocompleteSelect
+from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
@@ -24,8 +26,8 @@ from unfold.admin import ModelAdmin, TabularInline, checkbox
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.contrib.filters.forms import AutocompleteDropdownForm
 from unfold.decorators import display
-from unfold.views import ChangeList
 
+from alerts.backoffice.change_list import OfficeChangeList
 from alerts.backoffice.closed import leave_out
 from alerts.backoffice.paging import BoundedPaginator
 
@@ -55,14 +57,6 @@ class Table:
         return (zip(labels, row, strict=False) for row in self.rows)
 
 
-class OfficeChangeList(ChangeList):
-    def get_results(self, request: HttpRequest) -> None:
-        """Offer “show all” only where something hides rows."""
-        super().get_results(request)
-        if not self.query and not self.has_active_filters:
-            self.full_result_count = self.result_count
-
-
 class OfficeAdmin(ModelAdmin):
     """An Unfold page that stays fast with a million rows and survives any query string."""
 
@@ -77,6 +71,7 @@ class OfficeAdmin(ModelAdmin):
     change_form_outer_after_template = "office/tables.html"
     empty_list: Any = ""
     """What to do where the list has no rows at all."""
+    order_by_index: Sequence[str] = ()
     about: Any = ""
     """What a setting is for, said above its list by the template `office/about.html`."""
 
@@ -93,6 +88,16 @@ class OfficeAdmin(ModelAdmin):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[OfficeChangeList]:
         return OfficeChangeList
+
+    def get_paginator(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Paginator:
+        """Find the rows of a page by number where somebody has chosen the order."""
+        paginator = super().get_paginator(request, *args, **kwargs)
+        paginator.by_number = ORDER_VAR in request.GET
+        return paginator
+
+    def get_order_by_index(self, request: HttpRequest) -> Sequence[str]:
+        """Return by what a list is sorted at once, however long: that is measured, not guessed."""
+        return self.order_by_index
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str

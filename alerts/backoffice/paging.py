@@ -19,6 +19,8 @@ class BoundedPaginator(Paginator):
     """
 
     template_name = "office/pagination.html"
+    by_number = False
+    """Whether the first page is found by number, too, as all others are."""
 
     @cached_property
     def count(self) -> int:
@@ -39,7 +41,7 @@ class BoundedPaginator(Paginator):
         first = (number - 1) * self.per_page
         last = min(first + self.per_page, self.count)
         rows: Any = self.object_list
-        if first or rows.query.where:
+        if first or rows.query.where or self.by_number:
             found = self._numbers(first, last)
             rows = rows.all()
             rows.query.clear_where()

@@ -22,6 +22,7 @@ class AllocationAdmin(ReadOnly, AuditedAdmin, OfficeAdmin):
     search_fields: tuple[str, ...] = ("payment__reader__card_number__exact",)
     search_help_text = gettext_lazy("The whole card number of a reader")
     ordering = ("-id",)
+    order_by_index = ("id",)
     fields = (("payment_link", "charge_link"), ("amount", "refunded", "state"))
     readonly_fields = ("payment_link", "charge_link")
     empty_list = gettext_lazy("Which charges each payment covers is listed here.")

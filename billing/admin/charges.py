@@ -88,6 +88,7 @@ class ChargeAdmin(ReadOnly, AuditedAdmin, ActsAdmin):
     search_fields: tuple[str, ...] = ("=reader__card_number",)
     search_help_text = gettext_lazy("The whole card number of a reader")
     ordering = ("-id",)
+    order_by_index = ("reader",)
     fields = (
         ("reader", "account", "loan"),
         ("kind", "amount", "owed_badge"),
@@ -144,6 +145,7 @@ class AdjustmentAdmin(ReadOnly, AuditedAdmin, OfficeAdmin):
     search_fields: tuple[str, ...] = ("=charge__reader__card_number",)
     search_help_text = gettext_lazy("The whole card number of a reader")
     ordering = ("-id",)
+    order_by_index = ("kind", "amount", "reason", "by", "created_at")
     fields = ("charge", ("kind", "amount"), "reason", ("by", "created_at"))
     empty_list = gettext_lazy("Waivers and corrections of charges are listed here.")
 

@@ -47,6 +47,7 @@ class PaymentEventAdmin(ReadOnly, ActsAdmin):
     search_fields = ("event_id",)
     search_help_text = gettext_lazy("The whole number of an event, session, transaction or payment")
     ordering = ("-id",)
+    order_by_index = ("id",)
     readonly_fields = ("sender", "about", "state")
     fields = (
         ("kind", "sender", "state"),

@@ -45,6 +45,7 @@ class PaymentAdmin(ReadOnly, AuditedAdmin, PaymentActs):
     search_fields: tuple[str, ...] = ("=reader__card_number",)
     search_help_text = gettext_lazy("Card number, payment number, session or transaction")
     ordering = ("-id",)
+    order_by_index = ("id",)
     list_before_template = "billing/notices.html"
     empty_list = gettext_lazy("Each charge makes a payment that waits to be made.")
     readonly_fields = (

@@ -46,6 +46,7 @@ class RefundAdmin(ReadOnly, AuditedAdmin, ActsAdmin):
     search_fields: tuple[str, ...] = ("=payment__reader__card_number",)
     search_help_text = gettext_lazy("Card number, payment number or the provider's number")
     ordering = ("-id",)
+    order_by_index = ("id", "reason")
     readonly_fields = ("payment_link", "who", "given_back", "state", "account")
     fields = (
         ("payment_link", "who", "account"),

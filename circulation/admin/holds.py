@@ -93,6 +93,7 @@ class HoldAdmin(ReadOnly, AuditedAdmin, ActsAdmin):
     search_fields = ("reader__card_number",)
     search_help_text = gettext_lazy("Card number, or words of a name or title")
     ordering = ("-placed_at", "-id")
+    order_by_index = ("placed_at", "reader", "status")
     fields = (
         ("book", "reader"),
         ("status_badge", "place"),

@@ -37,6 +37,7 @@ def _returned_badge(loan: Loan) -> str:
 OPEN = Q(actual_return_date__isnull=True, lost_date__isnull=True)
 LATE = {"late-1": (1, 7), "late-8": (8, 30), "late-31": (31, None)}
 """For how many days, by the state that the filter calls it."""
+OPEN_STATES = ("open", "overdue", "today", *LATE)
 
 
 class LoanStateFilter(DropdownFilter):

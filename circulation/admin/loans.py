@@ -1,6 +1,6 @@
 """Loans as the desk wrote them: looked at here, and acted on, but never edited."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.contrib import admin
@@ -31,7 +31,7 @@ from catalog.import_admin import ImportExportPages
 from catalog.search import search
 from circulation import desk, personal_data, policy, undo
 from circulation.admin.finding import readers_matching
-from circulation.admin.loan_states import LoanStateFilter, status_badge
+from circulation.admin.loan_states import OPEN_STATES, LoanStateFilter, status_badge
 from circulation.models import DeskAct, Loan, Override
 from circulation.refusals import RefusedError
 
@@ -61,6 +61,7 @@ class LoanAdmin(ImportExportPages, ReadOnly, AuditedAdmin, ActsAdmin):
     search_fields = ("copy__barcode",)
     search_help_text = gettext_lazy("Barcode, card number, or words of a name or title")
     ordering = ("-borrow_date", "-id")
+    order_by_index = ("borrow_date", "copy__book__title", "copy", "reader")
     actions = ("take_back", "renew", "mark_lost", "found", "undo_last", "print_letters")
     actions_detail = actions
     refusals = (RefusedError,)
@@ -94,6 +95,12 @@ class LoanAdmin(ImportExportPages, ReadOnly, AuditedAdmin, ActsAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Loan]:
         found = super().get_queryset(request)
         return found.select_related("copy__book", "reader", "lent_by", "taken_back_by")
+
+    def get_order_by_index(self, request: HttpRequest) -> Sequence[str]:
+        """Add the due date where the loans are open: an index has those in its order."""
+        if request.GET.get("state") in OPEN_STATES:
+            return (*self.order_by_index, "expected_return_date")
+        return self.order_by_index
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Loan], search_term: str
@@ -275,6 +282,7 @@ class OverrideAdmin(ReadOnly, OfficeAdmin):
     list_select_related = ("loan__copy", "loan__reader", "by")
     list_filter = (("by", AutocompleteFilter), ("loan__reader", AutocompleteFilter))
     ordering = ("-id",)
+    order_by_index = ("message", "reason", "by", "created_at")
     fields = ("message", "loan", "reason", ("by", "created_at"))
     empty_list = gettext_lazy("Blocks that staff set aside at the desk are listed here.")
 

@@ -17,9 +17,10 @@ from unfold.forms import AdminPasswordChangeForm
 
 from alerts import preferences
 from alerts.backoffice.acts import ActRefusedError
+from alerts.backoffice.change_list import OfficeChangeList
 from alerts.backoffice.deletion import DeletionAdmin
 from alerts.backoffice.history import AuditedAdmin
-from alerts.backoffice.pages import OfficeChangeList, badge, money, staff
+from alerts.backoffice.pages import badge, money, staff
 from alerts.backoffice.prints import prints
 from billing.models import Charge
 from catalog.import_admin import ImportExportPages
@@ -100,6 +101,7 @@ class ReaderAdmin(  # type: ignore[misc]
     search_fields = ("card_number",)
     search_help_text = gettext_lazy("Card number, words of the name, or email")
     ordering = ("last_name", "first_name", "id")
+    order_by_index = ("last_name", "card_number", "category", "expiry_date")
     filter_horizontal = ("groups",)
     readonly_fields = ("last_login", "date_joined", "import_run")
     actions = ("print_cards", "delete_chosen")

@@ -71,6 +71,7 @@ class JobRunAdmin(ReadOnly, OfficeAdmin):
     list_display = ("name", "outcome", "started_at", "took", "said")
     list_filter = (JobFilter, OutcomeFilter)
     ordering = ("-id",)
+    order_by_index = ("name", "started_at")
     fields = (("name", "outcome"), ("started_at", "finished_at", "took"), "said")
     readonly_fields = ("outcome", "took", "said")
     empty_list = gettext_lazy("No job has run yet. Start the worker: python manage.py run_worker")

@@ -1,0 +1,66 @@
+"""The list of an admin page: sorted by what was clicked where that keeps nobody waiting."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.admin.utils import label_for_field
+from django.contrib.admin.views.main import ORDER_VAR
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+from unfold.views import ChangeList
+
+SORTED_AT_MOST = 10_000
+"""To sort two million loans by a column without an index took a minute on SQLite."""
+
+
+class OfficeChangeList(ChangeList):
+    def get_queryset(self, request: HttpRequest, *args: Any) -> QuerySet[Any]:
+        """Keep the usual order, and say so, where too many rows would have to be sorted."""
+        rows: QuerySet[Any] = super().get_queryset(request, *args)
+        clicked = self._clicked() if ORDER_VAR in self.params else []
+        if not clicked or self._is_sorted_soon(request, rows, clicked):
+            return rows
+        for known in (self.params, self.filter_params):
+            known.pop(ORDER_VAR, None)
+        self._say_that_it_is_not_sorted(request, clicked)
+        return rows.order_by(*self.get_ordering(request, self.root_queryset))
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Offer “show all” only where something hides rows."""
+        super().get_results(request)
+        if not self.query and not self.has_active_filters:
+            self.full_result_count = self.result_count
+
+    def _clicked(self) -> list[Any]:
+        """Return the columns that the rows shall be sorted by, the first before the others."""
+        names = [
+            self.list_display[place]
+            for place in self.get_ordering_field_columns()
+            if 0 <= place < len(self.list_display)
+        ]
+        return [name for name in names if self.get_ordering_field(name)]
+
+    def _is_sorted_soon(
+        self, request: HttpRequest, rows: QuerySet[Any], columns: Sequence[Any]
+    ) -> bool:
+        by_index = self.model_admin.get_order_by_index(request)
+        if len(columns) == 1 and self.get_ordering_field(columns[0]) in by_index:
+            return True
+        some = rows.order_by().values("pk")[: SORTED_AT_MOST + 1]
+        return some.count() <= SORTED_AT_MOST
+
+    def _say_that_it_is_not_sorted(self, request: HttpRequest, columns: Sequence[Any]) -> None:
+        labels = [str(label_for_field(name, self.model, self.model_admin)) for name in columns]
+        message = _(
+            "These are more than %(most)s %(rows)s: too many to sort by %(column)s. Search or "
+            "filter for fewer, then sort."
+        )
+        given = {
+            "most": number_format(SORTED_AT_MOST, force_grouping=True),
+            "rows": self.opts.verbose_name_plural,
+            "column": ", ".join(labels),
+        }
+        messages.warning(request, message % given)

@@ -201,6 +201,7 @@ class Delivery(models.Model):
                 name="delivery_failed_lately",
             ),
             models.Index(fields=("kind", "id"), name="delivery_by_kind"),
+            models.Index(fields=("status", "id"), name="delivery_by_status"),
         )
 
     def __str__(self) -> str:

@@ -117,7 +117,8 @@ def assess_fine(
     if is_new:
         drafts.draft(charge, charge.amount, opens=is_final)
     else:
-        credit.release_overpaid(charge, by=by)
+        if charge.amount < before[0]:
+            credit.release_overpaid(charge, by=by)
         ledger.follow(charge, opens=is_final)
     if is_final:
         _tell(charge, Payment.objects.filter(allocations__charge=charge).order_by("pk").first())

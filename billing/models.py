@@ -7,7 +7,7 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.validators import MinValueValidator
 from django.db import models
-from django.db.models import F, OuterRef, Q, Subquery, Sum
+from django.db.models import Exists, F, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Coalesce, Now, Round
 from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
@@ -74,6 +74,18 @@ class ChargeQuerySet(models.QuerySet["Charge"]):
     def overdrawn(self) -> "ChargeQuerySet":
         """Charges of which more was paid or taken off than there is: there must be none."""
         return self.with_owed().filter(Q(owed__lt=0))
+
+    def settled(self) -> "ChargeQuerySet":
+        """Charges on which nothing is owed any more.
+
+        What is summed is only what no draft waits for: a draft is there while something is owed.
+        """
+        waiting = Allocation.objects.filter(state=AllocationState.OPEN)
+        asked = waiting.filter(payment__in=Payment.objects.in_session())
+        # By EXISTS: too many numbers for PostgreSQL's memory are looked through again and again.
+        is_asked_for = Exists(waiting.filter(charge=OuterRef("pk")))
+        undecided = ~is_asked_for | Q(pk__in=asked.values("charge"))
+        return self.with_owed().filter(undecided, Q(owed__lte=0))
 
     def open(self) -> "ChargeQuerySet":
         """Charges on which something is still owed."""

@@ -317,6 +317,7 @@ class Refund(models.Model):
         verbose_name = _("refund")
         verbose_name_plural = _("refunds")
         ordering = ("-id",)
+        indexes = (models.Index(fields=("done_at",), name="refund_by_day"),)
         constraints = (
             models.UniqueConstraint(
                 fields=("payment", "provider_id"), name="refund_once_per_provider_number"

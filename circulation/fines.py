@@ -6,14 +6,13 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 
 from billing import accounts, charges
 from billing.models import Charge, ChargeKind
 from circulation import policy, rules
 from circulation.models import Loan, Reader
 
-BATCH = 200
 # The fine of a loan's present due date as it was written down last.
 WITH_WRITTEN: Any = Loan.objects.annotate(
     written=Subquery(
@@ -100,29 +99,25 @@ def accrue(*, on: date) -> int:
     added to, and one that is computed up to `on` already is left alone.
     """
     calendar = rules.calendar()
-    seen = 0
-    last = 0
-    while batch := list(_stale(on).filter(pk__gt=last).values_list("pk", flat=True)[:BATCH]):
-        for pk in batch:
-            seen += _accrue_one(pk, on=on, calendar=calendar)
-        last = batch[-1]
-    return seen
+    # All numbers at once: to look for the next few again and again takes longer than to keep them.
+    stale = list(_stale(on).values_list("pk", "reader"))
+    return sum(_accrue_one(pk, reader, on=on, calendar=calendar) for pk, reader in stale)
 
 
 def _stale(on: date) -> QuerySet[Loan]:
-    done = Q(
-        charges__kind=ChargeKind.FINE,
-        charges__due_date=F("expected_return_date"),
-        charges__assessed_date__gte=on,
+    done = Charge.objects.filter(
+        kind=ChargeKind.FINE,
+        loan=OuterRef("pk"),
+        due_date=OuterRef("expected_return_date"),
+        assessed_date__gte=on,
     )
-    finable = Loan.objects.overdue(on=on).filter(fine_per_day__gt=0)
-    return finable.exclude(pk__in=finable.filter(done).values("pk")).order_by("pk")
+    return Loan.objects.overdue(on=on).filter(~Exists(done), fine_per_day__gt=0).order_by("pk")
 
 
 @transaction.atomic
-def _accrue_one(pk: int, *, on: date, calendar: policy.Calendar) -> bool:
+def _accrue_one(pk: int, reader: int, *, on: date, calendar: policy.Calendar) -> bool:
     """One short transaction per loan, so that the desk never waits for the job."""
-    accounts.lock(Loan.objects.values_list("reader", flat=True).get(pk=pk))
+    accounts.lock(reader)  # a loan never gets another
     loan = Loan.objects.select_for_update(no_key=True).get(pk=pk)
     if not loan.is_overdue(on=on):
         return False

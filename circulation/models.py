@@ -161,7 +161,7 @@ class Loan(Remembered):
                 name="loan_lent_by_date",
             ),
             models.Index(
-                fields=("actual_return_date",),
+                fields=("actual_return_date", "expected_return_date"),
                 condition=Q(actual_return_date__isnull=False, undone_at__isnull=True),
                 name="loan_by_return_date",
             ),

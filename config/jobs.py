@@ -84,6 +84,7 @@ JOBS = (
         "accrue_fines",
         circulation.accrue_fines,
         at=time(0, 30),
+        longest=timedelta(minutes=14),
         does=gettext_lazy("writes down what overdue loans have come to"),
     ),
     Job(

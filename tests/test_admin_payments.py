@@ -185,6 +185,32 @@ def test_payments_are_filtered_by_how_they_stand(
     assert listed(client, provider="STRIPE") == [session.pk, review.pk]
 
 
+def test_payments_of_providers_that_are_gone_are_found_whatever_their_names(anna: Reader) -> None:
+    draft, cash, *gone = waiting(owe(anna)), *(paid_in_cash(anna) for _number in range(4))
+    for payment, name in zip(gone, ("ADYEN", "KLARNA", "ZLOTY"), strict=True):
+        Payment.objects.filter(pk=payment.pk).update(provider=name)
+    found = listed(as_superuser(), provider="other")
+    assert found == [payment.pk for payment in gone]
+    assert not {draft.pk, cash.pk} & set(found)
+
+
+def test_charges_are_settled_when_nothing_is_owed_whatever_waits_for_them(
+    anna: Reader, stripe_server: ScriptedStripe
+) -> None:
+    owe(anna)
+    in_session(anna)
+    paid, waived, on_its_way = paid_in_cash(anna), owe(anna), in_session(anna)
+    Payment.objects.filter(pk=on_its_way.pk).update(status=PaymentStatus.PROCESSING)
+    late = on_its_way.allocations.get().charge
+    for charge in (waived, late):
+        charges.waive(charge, Decimal(5), by=make_staff(), reason="Ill")
+    assert waiting(late) == on_its_way
+    answer: Any = as_superuser().get(page(Charge, "changelist"), {"owed": "settled"})
+    settled = {paid.allocations.get().charge, waived, late}
+    assert set(answer.context["cl"].result_list) == settled
+    assert set(Charge.objects.settled()) == settled
+
+
 def test_a_session_given_up_and_not_closed_counts_as_open(
     anna: Reader, stripe_server: ScriptedStripe
 ) -> None:

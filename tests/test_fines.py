@@ -165,11 +165,13 @@ def test_a_fine_is_the_same_whatever_the_order_of_days(anna: Reader) -> None:
     assert written(loan) == [(Decimal("5.00"), True)]  # ten open days over the new year
 
 
-def test_more_loans_than_a_batch_are_all_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fines, "BATCH", 3)
+def test_all_loans_are_looked_at_in_few_queries_for_each() -> None:
     loans = [lend_until(march(2)) for _ in range(8)]
-    assert fines.accrue(on=march(5)) == 8
+    fines.accrue(on=march(4))
+    with CaptureQueriesContext(connection) as asked:
+        assert fines.accrue(on=march(5)) == 8
     assert all(written(loan) == [(Decimal("1.50"), True)] for loan in loans)
+    assert len(asked) <= 4 + 15 * len(loans)
 
 
 def test_one_loan_that_fails_does_not_undo_those_before_it(monkeypatch: pytest.MonkeyPatch) -> None:

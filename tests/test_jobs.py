@@ -78,7 +78,8 @@ def test_syncing_repairs_removes_doubles_and_leaves_other_schedules_alone() -> N
 
     repaired = Schedule.objects.get(name="accrue_fines")
     assert (repaired.func, repaired.args) == ("config.jobs.run", "'accrue_fines'")
-    assert Schedule.objects.get(name="accrue_fines").kwargs is None
+    assert Schedule.objects.get(name="accrue_fines").kwargs == "{'q_options': {'timeout': 840}}"
+    assert Schedule.objects.get(name="expire_holds").kwargs is None
     assert Schedule.objects.filter(name="expire_holds").count() == 1
     theirs.refresh_from_db()
     assert (theirs.func, theirs.args) == ("math.sqrt", "2")

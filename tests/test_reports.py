@@ -150,6 +150,22 @@ def test_many_overdue_readers_come_page_by_page_and_all_in_the_csv(
     assert "nobody on this page" in shown(office, "overdue", page=9).content.decode()
 
 
+def test_who_comes_first_does_not_depend_on_how_many_loans_are_looked_at(
+    rule: LoanPolicy, office: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overdue, "READERS_ON_A_PAGE", 2)
+    monkeypatch.setattr(overdue, "LOANS_OF_A_READER", 1)
+    monkeypatch.setattr(overdue, "MORE", 2)
+    anna, bartek, celina, dorota = map(make_reader, ("Anna", "Bartek", "Celina", "Dorota"))
+    for days in (40, 40, 40, 40, 39):
+        late_by(days, anna)
+    for reader, days in ((dorota, 9), (celina, 9), (bartek, 9), (bartek, 41), (anna, 2)):
+        late_by(days, reader)
+    first, second = (rows(shown(office, "overdue", page=page)) for page in (1, 2))
+    names = [row[1].split()[0] for row in (*first, *second)]
+    assert names == ["Bartek", "Anna", "Celina", "Dorota"]
+
+
 def test_a_reader_with_many_items_leads_to_the_list_of_them(
     rule: LoanPolicy, office: Client
 ) -> None:
@@ -406,7 +422,39 @@ def test_no_report_asks_the_database_often(
         )
     for name in NAMES:
         with django_assert_max_num_queries(12):
-            shown(office, name)
+            shown(office, name, **PERIOD)  # what is longer is put away, too
+
+
+@pytest.mark.parametrize("name", ["money", "circulation", "most-wanted"])
+def test_a_long_period_is_counted_now_and_then_and_says_when(
+    rule: LoanPolicy, office: Client, anna: Reader, name: str
+) -> None:
+    year = {"first": "2025-04-01", "last": "2026-03-31"}
+    book = make_book()
+    copies = [make_copy(book) for _number in range(3)]
+    lend(anna, copies.pop(), on=march(2))
+
+    def figures(**asked: str) -> tuple[list[list[str]], bool]:
+        page = shown(office, name, **asked)
+        return rows(page, -1), "Counted at 10:00" in page.content.decode()
+
+    def one_more(at: datetime) -> None:
+        payments.take_cash(anna, {make_charge(anna).pk: Decimal("5.00")}, by=make_staff(), at=at)
+        lend(anna, copies.pop(), on=march(3))
+
+    one_more(noon(march(2)))
+    before = figures(**year)
+    one_more(noon(march(2)))
+    assert before[1]
+    assert figures(**year) == before
+    assert figures(**PERIOD)[1] is False
+    assert figures(**PERIOD)[0][0] != before[0][0]
+    whole = records(office, name, **year)
+    with time_machine.travel(noon(TODAY) + timedelta(minutes=10, seconds=1)):
+        anew = figures(**year)
+    assert not anew[1]
+    assert anew[0] != before[0]
+    assert records(office, name, **year) == whole
 
 
 def test_an_empty_library_is_told_what_to_do(office: Client) -> None:

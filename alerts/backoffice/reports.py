@@ -25,6 +25,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from alerts import office_acts, wording
 from alerts.backoffice.pages import Table
+from alerts.backoffice.remembered import MINUTES
 from alerts.spreadsheets import csv_parts
 
 FIRST_DAY = datetime.date(1970, 1, 1)
@@ -85,6 +86,8 @@ class Answer:
     tables: list[Table]
     has_more: bool = False
     """Whether the CSV holds rows that the page leaves out."""
+    counted_at: datetime.datetime | None = None
+    """The time that the figures are of, where they may be some minutes old; the CSV's never are."""
     context: dict[str, Any] = field(default_factory=dict)
     """What else the report's own template shows."""
 
@@ -159,6 +162,8 @@ class Report:
             "is_answered": form.is_valid(),
             "tables": answer.tables,
             "has_more": answer.has_more,
+            "counted_at": answer.counted_at,
+            "minutes": MINUTES,
             "most": MOST_ROWS,
             "query": request.GET.urlencode(),
             "csv_url": reverse(self._name("-csv")) if self.may_export(request) else "",
@@ -190,8 +195,3 @@ def cut(rows: Iterable[Any], most: int = MOST_ROWS) -> tuple[list[Any], bool]:
     """Return the first rows of those that were read, and whether there was one more."""
     found = list(rows)
     return found[:most], len(found) > most
-
-
-def midnight(day: datetime.date) -> datetime.datetime:
-    """Return when a day begins in the library."""
-    return timezone.make_aware(datetime.datetime.combine(day, datetime.time.min))

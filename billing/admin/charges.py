@@ -60,12 +60,12 @@ class OwedFilter(DropdownFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return [("open", _("Still owed")), ("settled", _("Settled"))]
 
-    def queryset(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
+    def queryset(self, request: HttpRequest, rows: Any) -> QuerySet[Any]:
         match self.value():
             case "open":
                 return rows.filter(owed__gt=0)
             case "settled":
-                return rows.filter(owed__lte=0)
+                return rows.settled()
         return rows
 
 

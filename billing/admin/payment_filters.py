@@ -1,5 +1,7 @@
 """What the list of payments can be narrowed to."""
 
+import itertools
+from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -11,7 +13,7 @@ from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import DropdownFilter, RangeDateFilter
 from unfold.utils import parse_date_str
 
-from alerts.backoffice.paging import any_of
+from alerts.backoffice.paging import any_of, few
 from billing import gateways
 from billing.models import Payment, PaymentStatus
 from billing.settlements import IN_SESSION, PaymentType
@@ -19,6 +21,9 @@ from billing.settlements import IN_SESSION, PaymentType
 SEVERAL = "several"
 NO_PROVIDER = "none"
 OTHER_PROVIDERS = "other"
+
+
+PAYMENTS = Payment.objects.all()
 
 
 class PaymentStateFilter(DropdownFilter):
@@ -43,7 +48,8 @@ class PaymentStateFilter(DropdownFilter):
             case "problem":
                 return payments.exclude(last_error="")
             case "session":
-                return any_of(payments, IN_SESSION, ~Q(provider="") & Q(must_close=True))
+                sessions = any_of(PAYMENTS, IN_SESSION, ~Q(provider="") & Q(must_close=True))
+                return payments.filter(pk__in=few(sessions))
             case "waiting":
                 return payments.drafts()
             case status if status in PaymentStatus.values:
@@ -74,8 +80,16 @@ class ProviderFilter(DropdownFilter):
             case "none":
                 return payments.filter(provider="")
             case "other":
-                return payments.exclude(provider__in=["", *known])
+                return payments.filter(pk__in=few(any_of(PAYMENTS, *_between(["", *known]))))
         return payments
+
+
+def _between(names: Iterable[str]) -> list[Q]:
+    """Match what has none of these names, by an index: it lies between two of them, or beyond."""
+    first, *others = sorted(set(names))
+    ends = itertools.pairwise([first, *others])
+    between = [Q(provider__gt=lower, provider__lt=upper) for lower, upper in ends]
+    return [Q(provider__lt=first), *between, Q(provider__gt=[first, *others][-1])]
 
 
 class PurposeFilter(DropdownFilter):

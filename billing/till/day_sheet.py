@@ -31,7 +31,7 @@ from billing.admin import words
 from billing.payments import CASH
 from billing.till.takings import Day, Line, Taking, in_all
 
-MOST_LINES = 100
+MOST_LINES = 50
 FIRST_DAY = datetime.date(1970, 1, 1)
 
 

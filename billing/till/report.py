@@ -7,13 +7,14 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from django.db.models import QuerySet, Sum
-from django.db.models.functions import TruncDate
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from alerts.backoffice.pages import Table, day
-from alerts.backoffice.reports import MOST_ROWS, Answer, Report, midnight
+from alerts.backoffice.remembered import counted
+from alerts.backoffice.reports import MOST_ROWS, Answer, Report
+from alerts.local_days import LocalDay, midnight
 from billing.accounts import ZERO
 from billing.admin import words
 from billing.models import (
@@ -70,7 +71,8 @@ class MoneyByDay(Report):
         return {"first": today.replace(day=1).isoformat(), "last": today.isoformat()}
 
     def answer(self, request: HttpRequest, asked: dict[str, Any]) -> Answer:
-        found = by_day(asked["first"], asked["last"])
+        rows, counted_at = counted(self.code, asked, lambda: _plain(asked["first"], asked["last"]))
+        found = {Place(*place): Money(*sums) for place, sums in rows}
         newest = sorted(found, key=lambda place: place.day, reverse=True)
         days = [
             (day(place.day), *_names(place), *_cells(found[place], place.currency))
@@ -83,7 +85,8 @@ class MoneyByDay(Report):
             Table(_("In all"), [*names, *sums], _whole(found), empty),
             Table(_("The newest day first"), [_("Day"), *names, *sums], days, empty),
         ]
-        return Answer(tables if found else tables[:1], has_more=len(found) > MOST_ROWS)
+        has_more = len(found) > MOST_ROWS
+        return Answer(tables if found else tables[:1], has_more, counted_at)
 
     def headers(self, request: HttpRequest) -> Sequence[str]:
         names = [_("Day"), _("For"), _("Paid by")]
@@ -101,25 +104,37 @@ def by_day(first: datetime.date, last: datetime.date) -> dict[Place, Money]:
     What a payment was for is asked of the charges that it pays for now, so that a day's sum never
     differs from what its payments came to. A refund counts on the day on which it was made.
     """
+    period = {"first": first, "last": last}
     start, end = midnight(first), midnight(last + datetime.timedelta(days=1))
     payments = Payment.objects.filter(paid_at__gte=start, paid_at__lt=end).exclude(provider="")
-    used = Allocation.objects.filter(state=AllocationState.PAID, payment__in=payments)
+    used = Allocation.objects.filter(
+        state=AllocationState.PAID, payment__paid_at__gte=start, payment__paid_at__lt=end
+    ).exclude(payment__provider="")
     refunds = Refund.objects.filter(status=RefundStatus.DONE, done_at__gte=start, done_at__lt=end)
     found: dict[Place, Money] = {}
     for on, provider, currency, total in _sums(
-        payments.annotate(day=TruncDate("paid_at")), "provider", "paid_currency", of="paid_amount"
+        payments.annotate(day=LocalDay("paid_at", **period)),
+        "provider",
+        "paid_currency",
+        of="paid_amount",
     ):
         found[Place(on, UNUSED, provider, currency)] = Money(received=total)
     names = ("charge__kind", "payment__provider", "payment__paid_currency")
-    used = used.annotate(day=TruncDate("payment__paid_at"))
+    used = used.annotate(day=LocalDay("payment__paid_at", **period))
     for on, kind, provider, currency, total in _sums(used, *names, of="amount"):
         found[Place(on, kind, provider, currency)] = Money(received=total)
         found[Place(on, UNUSED, provider, currency)].received -= total
     names = ("payment__type", "payment__provider", "payment__paid_currency")
-    refunds = refunds.annotate(day=TruncDate("done_at"))
+    refunds = refunds.annotate(day=LocalDay("done_at", **period))
     for on, kind, provider, currency, total in _sums(refunds, *names, of="amount"):
         found.setdefault(Place(on, kind, provider, currency), Money()).given_back = total
     return {place: found[place] for place in sorted(found, key=_order) if found[place] != Money()}
+
+
+def _plain(first: datetime.date, last: datetime.date) -> list[tuple[Any, ...]]:
+    """Return (place, sums) as plain values, to be remembered."""
+    found = by_day(first, last).items()
+    return [(tuple(place), (money.received, money.given_back)) for place, money in found]
 
 
 def _sums(rows: QuerySet[Any], *names: str, of: str) -> Iterable[tuple[Any, ...]]:

@@ -5,14 +5,15 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db.models import Count, F, Q
-from django.db.models.functions import TruncMonth
 from django.http import HttpRequest
 from django.utils import formats
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from alerts.backoffice.pages import Table
-from alerts.backoffice.reports import MOST_ROWS, Answer, Report, midnight
+from alerts.backoffice.remembered import counted
+from alerts.backoffice.reports import MOST_ROWS, Answer, Report
+from alerts.local_days import LocalDay, midnight
 from circulation.models import DeskAct, Hold, Loan
 
 MONTHS_BEFORE = 11
@@ -33,7 +34,7 @@ class ByMonth(Report):
                 "last": today.isoformat()}  # fmt: skip
 
     def answer(self, request: HttpRequest, asked: dict[str, Any]) -> Answer:
-        found = months(asked["first"], asked["last"])
+        found, counted_at = counted(self.code, asked, lambda: months(asked["first"], asked["last"]))
         whole = {name: sum(counts[name] for counts in found.values()) for name in COUNTS}
         rows = [
             (formats.date_format(month, "F Y"), *_cells(counts)) for month, counts in found.items()
@@ -42,7 +43,7 @@ class ByMonth(Report):
         shown = [*newest, (_("In all"), *_cells(whole))] if any(whole.values()) else []
         empty = _("Nothing was lent or waited for in this period. Choose another.")
         table = Table(_("The newest month first"), self.headers(request), shown, empty)
-        return Answer([table], has_more=len(rows) > len(newest))
+        return Answer([table], len(rows) > len(newest), counted_at)
 
     def headers(self, request: HttpRequest) -> Sequence[str]:
         return [
@@ -70,8 +71,8 @@ def months(first: datetime.date, last: datetime.date) -> dict[datetime.date, Mon
     Months in which nothing happened are there, too. A loan that was undone counts as never made.
     """
     found = {month: dict.fromkeys(COUNTS, 0) for month in _months_of(first, last)}
-    for name, counted in _counted(first, last).items():
-        for day, number in counted:
+    for name, days in _counted(first, last).items():
+        for day, number in days:
             found[_month_of(day)][name] += number
     return found
 
@@ -82,7 +83,9 @@ def _counted(
     """Return for each count (day, number): a day, not a month, is what an index can group by."""
     period = (first, last)
     loans = Loan.objects.filter(undone_at=None)
-    returned = loans.filter(actual_return_date__range=period)
+    returned = loans.filter(actual_return_date__range=period).order_by()
+    late = Count("actual_return_date", filter=Q(actual_return_date__gt=F("expected_return_date")))
+    back: Any = returned.values_list("actual_return_date").annotate(number=Count("*"), late=late)
     # Only what was renewed at the desk, or through the API, is dated.
     renewed = DeskAct.objects.filter(kind=DeskAct.Kind.RENEW, undone_at=None, date__range=period)
     start, end = midnight(first), midnight(last + datetime.timedelta(days=1))
@@ -90,21 +93,18 @@ def _counted(
     return {
         "lent": _by(loans.filter(borrow_date__range=period), "borrow_date"),
         "renewed": _by(renewed, "date"),
-        "returned": _by(returned, "actual_return_date"),
-        "late": _by(
-            returned.filter(Q(actual_return_date__gt=F("expected_return_date"))),
-            "actual_return_date",
-        ),
+        "returned": [(day, number) for day, number, _late in back],
+        "late": [(day, late) for day, _number, late in back],
         "lost": _by(loans.filter(lost_date__range=period), "lost_date"),
-        "holds": _by(placed.annotate(month=TruncMonth("placed_at")), "month"),
+        "holds": _by(placed.annotate(day=LocalDay("placed_at", first=first, last=last)), "day"),
     }
 
 
 def _by(rows: Any, day: str) -> Iterable[tuple[datetime.date, int]]:
-    counted: Iterable[tuple[datetime.date, int]] = (
-        rows.order_by().values_list(day).annotate(number=Count("pk"))
+    found: Iterable[tuple[datetime.date, int]] = (
+        rows.order_by().values_list(day).annotate(number=Count("*"))
     )
-    return counted
+    return found
 
 
 def _month_of(day: datetime.date) -> datetime.date:

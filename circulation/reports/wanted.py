@@ -21,8 +21,10 @@ from django.utils.translation import gettext_lazy
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from alerts.backoffice.pages import Table, day, page_link
-from alerts.backoffice.reports import MOST_ROWS, Answer, Report, cut, midnight
+from alerts.backoffice.remembered import counted
+from alerts.backoffice.reports import MOST_ROWS, Answer, Report, cut
 from alerts.counts import number_of
+from alerts.local_days import midnight
 from alerts.spreadsheets import CHUNK
 from catalog.models import Book, Copy, CopyStatus
 from circulation.models import Hold, HoldStatus, Loan
@@ -50,21 +52,23 @@ class MostWanted(Report):
         return {"first": year.isoformat(), "last": today.isoformat()}
 
     def answer(self, request: HttpRequest, asked: dict[str, Any]) -> Answer:
-        found, has_more = cut(_lent(asked)[: MOST_ROWS + 1])
+        most, counted_at = counted(self.code, asked, lambda: list(_lent(asked)[: MOST_ROWS + 1]))
+        found, has_more = cut(most)
         lent = dict(found)
         books = _with_copies(Book.objects.all()).in_bulk(list(lent))
         headers = self.headers(request)
         short = [headers[0], headers[1], *headers[4:]]
         loans = [_wanted(books[pk], number) for pk, number in lent.items()]
         waited, more_waited = cut(_waited_for()[: MOST_ROWS + 1])
-        numbers = _loans_of([book.pk for book in waited], asked)
+        numbers, waited_at = _loans_of([book.pk for book in waited], asked)
         waits = [_wanted(book, numbers.get(book.pk, 0)) for book in waited]
         return Answer(
             [
                 Table(_("Waited for now"), short, waits, _("Nobody waits for a book.")),
                 Table(_("Lent most"), short, loans, _("Nothing was lent in this period.")),
             ],
-            has_more=has_more or more_waited,
+            has_more or more_waited,
+            counted_at and waited_at and min(counted_at, waited_at),
         )
 
     def headers(self, request: HttpRequest) -> Sequence[str]:
@@ -101,7 +105,7 @@ class MostWanted(Report):
 def _lent(asked: dict[str, Any]) -> QuerySet[Any, Any]:
     """Return (book, number of loans), most first."""
     loans = Loan.objects.filter(undone_at=None, borrow_date__range=(asked["first"], asked["last"]))
-    counted = loans.order_by().values_list("copy__book").annotate(number=Count("pk"))
+    counted = loans.order_by().values_list("copy__book").annotate(number=Count("*"))
     return counted.order_by("-number", "copy__book")
 
 
@@ -115,8 +119,12 @@ def _waited_for() -> Any:
     return books.order_by((F("waiting") * 1000 / (F("copies_here") + 1)).desc(), "title", "pk")
 
 
-def _loans_of(books: Sequence[int], asked: dict[str, Any]) -> dict[int, int]:
-    return dict(_lent(asked).filter(copy__book__in=books)) if books else {}
+def _loans_of(
+    books: Sequence[int], asked: dict[str, Any]
+) -> tuple[dict[int, int], datetime.datetime | None]:
+    """Return the numbers of loans of these books, and when they were counted."""
+    loans = _lent(asked).filter(copy__book__in=books)
+    return counted("waited-for", asked, lambda: dict(loans) if books else {}, books=books)
 
 
 def _wanted(book: Any, loans: int) -> tuple[Any, ...]:

@@ -23,6 +23,7 @@ def measured() -> Iterator[Job]:
     today = timezone.localdate()
     overdue = Loan.objects.overdue(on=today).count()
     yield _run("overdue notices", overdue, lambda: tasks.notify_overdue(today))
+    yield _run("fines", overdue, lambda: tasks.accrue_fines(today))
     yield _run("due-soon notices", overdue, lambda: tasks.notify_due_soon(today))
 
 

@@ -7,6 +7,7 @@ from django.db import connection
 from django.db.models import Model
 
 from alerts.models import Channel, ChannelAudience, Delivery, Event, OfficeAct
+from billing.models import Allocation
 from catalog.models import Book, Copy, ImportRun
 from circulation.models import Hold, Loan, Reader
 from config.models import JobRun
@@ -14,7 +15,13 @@ from tests.benchmarks.size.filling import Clock, execute, fill, numbers, uuid
 from tests.benchmarks.size.shape import STAFF, Shape
 
 BY = f"1 + i % {STAFF}"
-BORN = {Book: "created_at", Copy: "created_at", Reader: "date_joined", Hold: "placed_at"}
+BORN = {
+    Book: "created_at",
+    Copy: "created_at",
+    Reader: "date_joined",
+    Hold: "placed_at",
+    Allocation: "(SELECT p.created_at FROM billing_payment p WHERE p.id = payment_id)",
+}
 STATUS = (
     "CASE WHEN l.id % 100 = 3 THEN 'DEAD' WHEN l.id % 100 IN (5, 7) THEN 'SKIPPED' ELSE 'SENT' END"
 )

@@ -1,0 +1,33 @@
+"""Figures of long periods, which take a while to count: kept for some minutes, with their time."""
+
+import datetime
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import Any, TypeVar
+
+from django.core.cache import cache
+from django.utils import timezone
+
+LONG = datetime.timedelta(days=62)
+"""From so many days on a period is long: what is shorter is always counted anew."""
+MINUTES = 10
+T = TypeVar("T")
+
+
+def counted(
+    name: str, asked: dict[str, Any], count: Callable[[], T], **more: Any
+) -> tuple[T, datetime.datetime | None]:
+    """Return what `count` returns, and when that was, if it may have been some minutes ago.
+
+    `asked` has the days `first` and `last`; `more` is what else the figures depend on. They must
+    be plain values, which a later release of Carrel can read as well.
+    """
+    if asked["last"] - asked["first"] < LONG:
+        return count(), None
+    about = repr((name, asked["first"], asked["last"], sorted(more.items())))
+    key = f"figures:{blake2b(about.encode(), digest_size=16).hexdigest()}"
+    known: tuple[T, datetime.datetime] | None = cache.get(key)
+    if known is None:
+        known = (count(), timezone.now())
+        cache.set(key, known, 60 * MINUTES)
+    return known

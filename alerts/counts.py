@@ -11,5 +11,5 @@ def number_of(rows: QuerySet[Any, Any], by: str) -> Coalesce:
 
     They are narrowed by `OuterRef` to those of one value of the field `by`.
     """
-    counted = rows.order_by().values(by).annotate(number=Count("pk")).values("number")
+    counted = rows.order_by().values(by).annotate(number=Count("*")).values("number")
     return Coalesce(Subquery(counted, output_field=IntegerField()), 0)

@@ -24,9 +24,9 @@ from alerts.backoffice.acts import ActRefusedError, act
 from alerts.backoffice.deletion import DeletionAdmin
 from alerts.backoffice.history import AuditedAdmin
 from alerts.backoffice.pages import OfficeInline, badge, staff
-from alerts.backoffice.paging import any_of
 from alerts.counts import number_of
 from catalog import inventory, isbn, languages
+from catalog.finding import with_book
 from catalog.import_admin import ImportExportPages
 from catalog.import_history import ImportRunAdmin  # noqa: F401 - registers itself
 from catalog.models import Book, Copy, CopyStatus, ItemType
@@ -286,8 +286,7 @@ class CopyAdmin(ImportExportPages, AuditedAdmin, DeletionAdmin):
         term = search_term.replace("\x00", " ").strip()
         if not term:
             return queryset, False
-        books = search(term).order_by().values("pk")
-        return any_of(queryset, Q(barcode=term), Q(book__in=books)), False
+        return with_book(request, queryset, term, Q(barcode=term), book="book"), False
 
     def save_model(self, request: HttpRequest, copy: Copy, form: Any, change: bool) -> None:
         copy._history_user = staff(request)

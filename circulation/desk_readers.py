@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from django.db.models import Q, QuerySet
+from django.db import connection
+from django.db.models import BooleanField, Q, QuerySet
+from django.db.models.expressions import RawSQL
 
 from billing import charges
 from catalog.text import fold
@@ -49,9 +51,24 @@ def by_name(text: str) -> QuerySet[Reader]:
     if not words or any(character.isdigit() for character in text):
         return Reader.objects.none()
     found = Reader.objects.select_related("category")
+    if connection.vendor == "postgresql":
+        found = found.filter(_has_words(words))
     for word in words:
         found = found.filter(Q(search_name__startswith=word) | Q(search_name__contains=f" {word}"))
     return found.order_by("search_name", "pk")
+
+
+def _has_words(words: Sequence[str]) -> RawSQL:
+    """Return the condition that PostgreSQL looks up in the index of words of names.
+
+    Folded words are letters only, so that quoting them is enough.
+    """
+    every = " & ".join(f"'{word}':*" for word in words)
+    return RawSQL(
+        "to_tsvector('simple', search_name) @@ to_tsquery('simple', %s)",
+        (every,),
+        output_field=BooleanField(),
+    )
 
 
 def owed(reader: Reader, *, on: date) -> Decimal:

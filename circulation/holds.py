@@ -192,11 +192,12 @@ def with_position(holds: QuerySet[Hold]) -> QuerySet[Hold]:
     return holds.annotate(position=number_of(ahead, "book"))
 
 
-def to_pull() -> QuerySet[Hold]:
-    """Return the waiting holds for which a free copy stands in the open shelves."""
+def to_pull(among: QuerySet[Hold] | None = None) -> QuerySet[Hold]:
+    """Return the waiting holds (of all by default) for which a free copy stands in the shelves."""
+    among = Hold.objects.all() if among is None else among
     copies = Copy.objects.filter(book=OuterRef("book"), status=CopyStatus.AVAILABLE)
     # Few have any: only of those the places in their queues are counted.
-    waiting = Hold.objects.filter(Exists(copies), status=HoldStatus.WAITING)
+    waiting = among.filter(Exists(copies), status=HoldStatus.WAITING)
     return (
         with_position(waiting)
         .annotate(free=number_of(copies, "book"))

@@ -102,7 +102,7 @@ def _reader(reader: Reader) -> SearchResult:
 def _books(request: HttpRequest, text: str) -> Iterator[SearchResult]:
     if not request.user.has_perm("catalog.view_book"):
         return
-    found = list(search(text)[: MOST_OF_A_KIND + 1])
+    found = list(search(text, most=MOST_OF_A_KIND + 1))
     for book in found[:MOST_OF_A_KIND]:
         url = reverse("admin:catalog_book_change", args=[book.pk])
         yield SearchResult(book.title, book.author or _("Book"), url, "menu_book")

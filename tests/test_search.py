@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
+from catalog import search as search_module
 from catalog import search_index
-from catalog.models import Book
-from catalog.search import MOST_RESULTS, search
+from catalog.models import Book, Copy
+from catalog.search import MOST_RESULTS, by_author, says, search
 from catalog.text import fold
 from tests.factories import make_book, make_copy
 
@@ -20,6 +21,12 @@ sqlite_only = pytest.mark.skipif(
 def titles(query: str, **filters: object) -> list[str]:
     books = Book.objects.filter(**filters) if filters else None
     return [book.title for book in search(query, books)]
+
+
+def _normal(title: str) -> Book:
+    book = Book(title=title)
+    book.normalise()
+    return book
 
 
 @pytest.fixture
@@ -40,6 +47,69 @@ def test_every_word_is_a_prefix_and_all_must_match(shelf: None) -> None:
     assert titles("melv mob") == ["Moby Dick; Or, The Whale"]
     assert titles("mob banville") == []
     assert titles("oby") == []
+
+
+def test_a_single_letter_begins_a_word_of_what_the_other_words_find(shelf: None) -> None:
+    assert titles("whale j") == titles("j whale") == ["The Sea"]
+    assert titles("sea t b") == ["The Sea"]
+    assert titles("whale x") == []
+    assert titles("whale a", language="en") == ["Whale"]
+    assert titles("d") == ["Moby Dick; Or, The Whale"]
+
+
+def test_all_are_ranked_unless_they_are_too_many(
+    shelf: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_module, "RANKED_OF_MORE", 1)
+    monkeypatch.setattr(search_module, "_are_more", lambda *a, **k: False)
+    assert titles("whale") == ["Whale", "Moby Dick; Or, The Whale", "The Sea"]
+    monkeypatch.setattr(search_module, "_are_more", lambda *a, **k: True)
+    assert len(titles("whale")) == 1
+
+
+def test_whether_a_word_is_in_many_books_is_told_by_the_database(db: None) -> None:
+    Book.objects.bulk_create(_normal(f"Yearbook {number}") for number in range(300))
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE catalog_book")
+    yearbook = search_module._expression(["yearbook"], "")
+    assert search_module._are_more(yearbook, than=250)
+    assert not search_module._are_more(yearbook, than=350)
+
+
+@pytest.mark.parametrize("name", ["lem", "stanislaw l", "lem s", "LEM", "em", "press", "stan x"])
+def test_a_common_author_has_the_same_books(
+    db: None, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for number in range(3):
+        make_book(f"Solaris {number}", author="Lem, Stanisław; Lem, Tomasz", publisher="Press")
+    make_book("Lem in our memory", author="Orliński, Wojciech", subjects="Lem, Stanisław")
+    books = Book.objects.order_by("title", "id")
+    rare = list(by_author(name, books))
+    monkeypatch.setattr(search_module, "MOST_RANKED", 0)
+    monkeypatch.setattr(search_module, "SAMPLE", 5)
+    assert list(by_author(name, books)) == rare
+    assert len(rare) == (0 if name in ("em", "press", "stan x") else 3)
+
+
+def test_a_word_of_publishers_is_no_common_author(
+    db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_book("Solaris", author="Lem, Stanisław", publisher="Press")
+    monkeypatch.setattr(search_module, "MOST_RANKED", 0)
+    monkeypatch.setattr(search_module, "SAMPLE", 5)
+    plan = str(by_author("press", Book.objects.all()).query)
+    assert "search_vector" in plan or "catalog_book_search" in plan
+    plan = str(by_author("lem", Book.objects.all()).query)
+    assert "search_vector" not in plan
+    assert "catalog_book_search" not in plan
+
+
+def test_a_row_says_what_its_book_says(shelf: None) -> None:
+    copy = make_copy(Book.objects.get(title="The Sea"))
+    make_copy(Book.objects.get(title="Whale"))
+    assert list(Copy.objects.filter(says("sea ban", "book__"))) == [copy]
+    assert not Copy.objects.filter(says("ea", "book__")).exists()
 
 
 @pytest.mark.parametrize(
@@ -107,10 +177,7 @@ def test_no_query_ever_fails(shelf: None, query: str) -> None:
 
 
 def test_at_most_a_thousand_matches_are_returned(db: None) -> None:
-    books = [Book(title=f"Yearbook {number}") for number in range(MOST_RESULTS + 1)]
-    for book in books:
-        book.normalise()
-    Book.objects.bulk_create(books)
+    Book.objects.bulk_create(_normal(f"Yearbook {number}") for number in range(MOST_RESULTS + 1))
     assert search("yearbook").count() == MOST_RESULTS
 
 

@@ -26,10 +26,10 @@ from alerts.backoffice.pages import (
     list_url,
     staff,
 )
-from alerts.backoffice.paging import any_of, few
+from alerts.backoffice.paging import few
 from alerts.backoffice.prints import prints
+from catalog.finding import with_book
 from catalog.models import Book
-from catalog.search import search
 from circulation import holds
 from circulation.admin.finding import readers_matching
 from circulation.models import Hold, Reader
@@ -61,7 +61,7 @@ class HoldStateFilter(DropdownFilter):
             case None | "":
                 return found
             case "pull":
-                return found.filter(pk__in=holds.to_pull().order_by().values("pk"))
+                return holds.to_pull(found)
             case "active":
                 return found.filter(pk__in=Hold.objects.active().values("pk"))
             case "forgotten":
@@ -117,7 +117,8 @@ class HoldAdmin(ReadOnly, AuditedAdmin, ActsAdmin):
         if not term:
             return queryset, False
         readers = Q(reader__in=few(readers_matching(term)))
-        return any_of(queryset, readers, Q(book__in=search(term).order_by().values("pk"))), False
+        found = with_book(request, queryset, term, readers, book="book", are_many=False)
+        return found, False
 
     def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
         return request.user.has_perm("circulation.add_hold")

@@ -24,11 +24,11 @@ from alerts.backoffice.pages import (
     page_link,
     staff,
 )
-from alerts.backoffice.paging import any_of, few
+from alerts.backoffice.paging import few
 from alerts.backoffice.prints import prints
 from billing.models import Charge
+from catalog.finding import with_book
 from catalog.import_admin import ImportExportPages
-from catalog.search import search
 from circulation import desk, personal_data, policy, undo
 from circulation.admin.finding import readers_matching
 from circulation.admin.loan_states import OPEN_STATES, LoanStateFilter, status_badge
@@ -108,9 +108,9 @@ class LoanAdmin(ImportExportPages, ReadOnly, AuditedAdmin, ActsAdmin):
         term = search_term.replace("\x00", " ").strip()
         if not term:
             return queryset, False
-        books = Q(copy__book__in=search(term).order_by().values("pk"))
         readers = Q(reader__in=few(readers_matching(term)))
-        return any_of(queryset, books, readers, Q(copy__barcode=term)), False
+        others = (readers, Q(copy__barcode=term))
+        return with_book(request, queryset, term, *others, book="copy__book"), False
 
     def may(self, request: HttpRequest, permission: str) -> bool:
         """Who may do any of the acts may undo that one; which it was, is asked on undoing."""

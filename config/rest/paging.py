@@ -11,6 +11,8 @@ from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.pagination import PageNumberPagination
 from rest_framework.request import Request
 
+from alerts import long_lists
+
 LARGEST_NUMBER = 2**31
 DEEP = 1000
 MANY, REMEMBERED = 10_000, 300
@@ -25,7 +27,7 @@ class RememberedCount(Paginator):
 
     @cached_property
     def count(self) -> int:
-        some = int(self._keys()[:MANY].count())
+        some = long_lists.counted(self._keys(), MANY)
         return some if some < MANY else self._remembered()
 
     def _remembered(self) -> int:

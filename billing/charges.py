@@ -4,10 +4,10 @@ With every change the payment that waits for the charge follows. The desk's acts
 account already when they come here; what staff do to a charge alone takes it here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 from django.db.models import Q, Sum
@@ -32,6 +32,7 @@ __all__ = [
     "assess",
     "assess_fine",
     "balance",
+    "confirm_fines",
     "fined_for_other_due_dates",
     "owed",
     "reduce",
@@ -123,6 +124,33 @@ def assess_fine(
     if is_final:
         _tell(charge, Payment.objects.filter(allocations__charge=charge).order_by("pk").first())
     return charge
+
+
+@transaction.atomic
+def confirm_fines(found: Mapping[tuple[int, date], tuple[Decimal, str]], *, on: date) -> set[int]:
+    """Note of growing fines that they come to the same on `on`; return the loans of those.
+
+    `found` has the sum and its description by the loan and its due date. Nothing is owed that was
+    not, so that there is no line in the audit. What somebody is at work on is left to them.
+    """
+    growing = Charge.objects.select_for_update(skip_locked=True).filter(
+        kind=ChargeKind.FINE,
+        is_accruing=True,
+        assessed_date__lt=on,
+        loan__in={loan for loan, _due in found},
+    )
+    same: list[Charge] = []
+    for charge in growing:
+        amount, description = found.get(_present(charge), (None, ""))
+        if amount == charge.amount:
+            charge.description, charge.assessed_date = description, on
+            same.append(charge)
+    Charge.objects.bulk_update(same, ["description", "assessed_date"])
+    return {charge.loan_id for charge in same if charge.loan_id is not None}
+
+
+def _present(charge: Charge) -> Any:
+    return charge.loan_id, charge.due_date
 
 
 def fined_for_other_due_dates(loans: Sequence["Loan"]) -> dict[int, Decimal]:

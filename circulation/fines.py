@@ -13,6 +13,7 @@ from billing.models import Charge, ChargeKind
 from circulation import policy, rules
 from circulation.models import Loan, Reader
 
+BATCH = 200
 # The fine of a loan's present due date as it was written down last.
 WITH_WRITTEN: Any = Loan.objects.annotate(
     written=Subquery(
@@ -52,11 +53,17 @@ def quote(
 
 def so_far(loans: Sequence[Loan], *, on: date) -> dict[int, Decimal]:
     """Return the sums that `quote` has for many loans, by their numbers, in few queries."""
-    calendar = rules.calendar()
+    found = _quotes(loans, on=on, calendar=rules.calendar())
+    return {pk: fine.amount for pk, fine in found.items()}
+
+
+def _quotes(
+    loans: Sequence[Loan], *, on: date, calendar: policy.Calendar
+) -> dict[int, policy.Fine]:
     renewed = [loan for loan in loans if loan.renewals and loan.fine_cap is not None]
     before = charges.fined_for_other_due_dates(renewed) if renewed else {}
     return {
-        loan.pk: quote(loan, on=on, calendar=calendar, fined_before=before.get(loan.pk)).amount
+        loan.pk: quote(loan, on=on, calendar=calendar, fined_before=before.get(loan.pk))
         for loan in loans
     }
 
@@ -101,7 +108,22 @@ def accrue(*, on: date) -> int:
     calendar = rules.calendar()
     # All numbers at once: to look for the next few again and again takes longer than to keep them.
     stale = list(_stale(on).values_list("pk", "reader"))
-    return sum(_accrue_one(pk, reader, on=on, calendar=calendar) for pk, reader in stale)
+    batches = (stale[first : first + BATCH] for first in range(0, len(stale), BATCH))
+    return sum(_accrue_some(batch, on=on, calendar=calendar) for batch in batches)
+
+
+def _accrue_some(batch: Sequence[tuple[int, int]], *, on: date, calendar: policy.Calendar) -> int:
+    """Look at some loans and their readers: most fines of a large library are at their cap."""
+    loans = list(Loan.objects.filter(pk__in=[pk for pk, _reader in batch]))
+    found = _quotes(loans, on=on, calendar=calendar)
+    fines = {(loan.pk, loan.expected_return_date): found[loan.pk] for loan in loans}
+    same = charges.confirm_fines(
+        {key: (fine.amount, fine.explanation) for key, fine in fines.items()}, on=on
+    )
+    others = [each for each in batch if each[0] not in same]
+    return len(same) + sum(
+        _accrue_one(pk, reader, on=on, calendar=calendar) for pk, reader in others
+    )
 
 
 def _stale(on: date) -> QuerySet[Loan]:

@@ -22,7 +22,7 @@ def forget_words(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('circulation', '0009_lists_of_a_large_library'),
+        ('circulation', '0010_returned_late'),
     ]
 
     operations = [

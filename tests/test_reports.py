@@ -14,6 +14,7 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries, Settings
 
+from alerts.backoffice import remembered
 from billing import charges, payments, refunds
 from billing.models import ChargeKind
 from billing.till.takings import Day, in_all
@@ -427,8 +428,9 @@ def test_no_report_asks_the_database_often(
 
 @pytest.mark.parametrize("name", ["money", "circulation", "most-wanted"])
 def test_a_long_period_is_counted_now_and_then_and_says_when(
-    rule: LoanPolicy, office: Client, anna: Reader, name: str
+    rule: LoanPolicy, office: Client, anna: Reader, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(remembered, "WORTH_IT", 0)
     year = {"first": "2025-04-01", "last": "2026-03-31"}
     book = make_book()
     copies = [make_copy(book) for _number in range(3)]
@@ -455,6 +457,18 @@ def test_a_long_period_is_counted_now_and_then_and_says_when(
     assert not anew[1]
     assert anew[0] != before[0]
     assert records(office, name, **year) == whole
+
+
+def test_a_long_period_that_is_counted_at_once_is_never_out_of_date(
+    rule: LoanPolicy, office: Client, anna: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remembered, "WORTH_IT", 60)
+    year = {"first": "2025-04-01", "last": "2026-03-31"}
+    lend(anna, make_copy(), on=march(2))
+    before = rows(shown(office, "circulation", **year))
+    lend(anna, make_copy(), on=march(3))
+    assert rows(shown(office, "circulation", **year)) != before
+    assert "Counted at" not in shown(office, "circulation", **year).content.decode()
 
 
 def test_an_empty_library_is_told_what_to_do(office: Client) -> None:

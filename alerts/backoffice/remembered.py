@@ -1,6 +1,7 @@
 """Figures of long periods, which take a while to count: kept for some minutes, with their time."""
 
 import datetime
+import time
 from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any, TypeVar
@@ -10,7 +11,8 @@ from django.utils import timezone
 
 LONG = datetime.timedelta(days=62)
 """From so many days on a period is long: what is shorter is always counted anew."""
-MINUTES = 10
+MINUTES, WORTH_IT = 10, 0.1
+"""For how long figures are kept that took so many seconds; what is counted sooner never is."""
 T = TypeVar("T")
 
 
@@ -27,7 +29,12 @@ def counted(
     about = repr((name, asked["first"], asked["last"], sorted(more.items())))
     key = f"figures:{blake2b(about.encode(), digest_size=16).hexdigest()}"
     known: tuple[T, datetime.datetime] | None = cache.get(key)
-    if known is None:
-        known = (count(), timezone.now())
-        cache.set(key, known, 60 * MINUTES)
-    return known
+    if known is not None:
+        return known
+    began = time.perf_counter()
+    figures = count()
+    if time.perf_counter() - began < WORTH_IT:
+        return figures, None
+    now = timezone.now()
+    cache.set(key, (figures, now), 60 * MINUTES)
+    return figures, now

@@ -58,7 +58,7 @@ class MostWanted(Report):
         books = _with_copies(Book.objects.all()).in_bulk(list(lent))
         headers = self.headers(request)
         short = [headers[0], headers[1], *headers[4:]]
-        loans = [_wanted(books[pk], number) for pk, number in lent.items()]
+        loans = [_wanted(books[pk], number) for pk, number in lent.items() if pk in books]
         waited, more_waited = cut(_waited_for()[: MOST_ROWS + 1])
         numbers, waited_at = _loans_of([book.pk for book in waited], asked)
         waits = [_wanted(book, numbers.get(book.pk, 0)) for book in waited]

@@ -282,7 +282,7 @@ class OverrideAdmin(ReadOnly, OfficeAdmin):
     list_select_related = ("loan__copy", "loan__reader", "by")
     list_filter = (("by", AutocompleteFilter), ("loan__reader", AutocompleteFilter))
     ordering = ("-id",)
-    order_by_index = ("message", "reason", "by", "created_at")
+    order_by_index = ("created_at",)
     fields = ("message", "loan", "reason", ("by", "created_at"))
     empty_list = gettext_lazy("Blocks that staff set aside at the desk are listed here.")
 

@@ -101,7 +101,7 @@ class ReaderAdmin(  # type: ignore[misc]
     search_fields = ("card_number",)
     search_help_text = gettext_lazy("Card number, words of the name, or email")
     ordering = ("last_name", "first_name", "id")
-    order_by_index = ("last_name", "card_number", "category", "expiry_date")
+    order_by_index = ("last_name", "card_number", "expiry_date")
     filter_horizontal = ("groups",)
     readonly_fields = ("last_login", "date_joined", "import_run")
     actions = ("print_cards", "delete_chosen")

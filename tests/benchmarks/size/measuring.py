@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from catalog.models import Book
 from circulation.models import Loan, Reader
+from config.settled import settle
 from tests.benchmarks.size import databases, desk, jobs, pages, tables, walking
 from tests.benchmarks.size.shape import STAFF, Shape
 from tests.benchmarks.size.tables import Row
@@ -38,6 +39,7 @@ def run(folder: Path, *, is_short: bool, is_kept: bool, largest: int) -> None:
     `largest` is the number of books in the largest of the libraries.
     """
     logging.disable(logging.WARNING)
+    settle()  # as the web server does
     shares = SHORT_SHARES if is_short else SHARES
     found: dict[Key, dict[int, Taken]] = defaultdict(dict)
     worked: list[jobs.Job] = []

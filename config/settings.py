@@ -178,9 +178,10 @@ CACHES = {
 # time, so it has to be more than that.
 PATIENCE = "socket_connect_timeout=2&socket_timeout=3"
 # `retry` exceeds queue_limit x the longest task / workers + timeout, or a prefetched task would run
-# twice. (One task a day, the backup, may take 840 s, while the other worker goes on.) The database
-# as queue loses nothing when a worker is killed. Redis loses what that worker held: nothing may be
-# known to the queue alone, and what is waiting is looked for every minute.
+# twice. (Two tasks a day, the fines and the backup, may take 840 s each, at hours of their own,
+# while the other worker goes on.) The database as queue loses nothing when a worker is killed.
+# Redis loses what that worker held: nothing may be known to the queue alone, and what is waiting is
+# looked for every minute.
 Q_CLUSTER: dict[str, Any] = {
     "name": "carrel",
     "workers": 2,

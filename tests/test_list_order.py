@@ -7,6 +7,7 @@ import pytest
 from django.test import Client
 
 from alerts.backoffice import change_list
+from catalog.models import Book
 from tests.factories import MONDAY, lend_until, make_book, make_member
 from tests.office import signed_in
 
@@ -81,6 +82,17 @@ def test_fewer_of_many_rows_are_sorted(client: Client) -> None:
 @pytest.mark.usefixtures("three_books", "many")
 def test_however_many_they_are_sorted_by_what_an_index_holds(client: Client) -> None:
     assert titles(client, f"-{place(client, BOOKS, 'title')}") == ["Solaris", "Fiasco", "Eden"]
+
+
+@pytest.mark.usefixtures("three_books", "many")
+def test_what_is_searched_for_is_sorted_by_index_in_its_own_order_only(client: Client) -> None:
+    title, author = place(client, BOOKS, "title"), place(client, BOOKS, "author")
+    assert "too many to sort" not in client.get(f"{BOOKS}?o={author}&q=").text
+    assert "too many to sort" not in client.get(f"{BOOKS}?o={title}&language=en").text
+    make_book("Eden again", language="en")
+    Book.objects.update(language="en")
+    assert "too many to sort by author" in client.get(f"{BOOKS}?o={author}&language=en").text
+    assert "too many to sort" not in client.get(f"{BOOKS}?o={title}&language=en").text
 
 
 @pytest.mark.usefixtures("three_books", "many")

@@ -12,21 +12,31 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from unfold.views import ChangeList
 
+from alerts.backoffice.paging import COUNTED_AT_MOST, number_found
+
 SORTED_AT_MOST = 10_000
 """To sort two million loans by a column without an index took a minute on SQLite."""
 
 
 class OfficeChangeList(ChangeList):
     def get_queryset(self, request: HttpRequest, *args: Any) -> QuerySet[Any]:
-        """Keep the usual order, and say so, where too many rows would have to be sorted."""
-        rows: QuerySet[Any] = super().get_queryset(request, *args)
+        """Keep the usual order, and say so, where too many rows would have to be sorted.
+
+        What is searched for is found in the usual order first: in another it may take a minute.
+        """
         clicked = self._clicked() if ORDER_VAR in self.params else []
-        if not clicked or self._is_sorted_soon(request, rows, clicked):
+        rows: QuerySet[Any]
+        if not clicked or self._has_index(request, clicked):
+            rows = super().get_queryset(request, *args)
             return rows
-        for known in (self.params, self.filter_params):
-            known.pop(ORDER_VAR, None)
+        order = self.params.pop(ORDER_VAR)
+        rows = super().get_queryset(request, *args)
+        if _are_few(rows):
+            self.params[ORDER_VAR] = order
+            return rows.order_by(*self.get_ordering(request, self.root_queryset))
+        self.filter_params.pop(ORDER_VAR, None)
         self._say_that_it_is_not_sorted(request, clicked)
-        return rows.order_by(*self.get_ordering(request, self.root_queryset))
+        return rows
 
     def get_results(self, request: HttpRequest) -> None:
         """Offer “show all” only where something hides rows."""
@@ -43,14 +53,9 @@ class OfficeChangeList(ChangeList):
         ]
         return [name for name in names if self.get_ordering_field(name)]
 
-    def _is_sorted_soon(
-        self, request: HttpRequest, rows: QuerySet[Any], columns: Sequence[Any]
-    ) -> bool:
+    def _has_index(self, request: HttpRequest, columns: Sequence[Any]) -> bool:
         by_index = self.model_admin.get_order_by_index(request)
-        if len(columns) == 1 and self.get_ordering_field(columns[0]) in by_index:
-            return True
-        some = rows.order_by().values("pk")[: SORTED_AT_MOST + 1]
-        return some.count() <= SORTED_AT_MOST
+        return len(columns) == 1 and self.get_ordering_field(columns[0]) in by_index
 
     def _say_that_it_is_not_sorted(self, request: HttpRequest, columns: Sequence[Any]) -> None:
         labels = [str(label_for_field(name, self.model, self.model_admin)) for name in columns]
@@ -64,3 +69,10 @@ class OfficeChangeList(ChangeList):
             "column": ", ".join(labels),
         }
         messages.warning(request, message % given)
+
+
+def _are_few(rows: QuerySet[Any]) -> bool:
+    if (found := number_found(rows)) is not None:
+        return found < COUNTED_AT_MOST
+    some = rows.order_by().values("pk")[: SORTED_AT_MOST + 1]
+    return some.count() <= SORTED_AT_MOST

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.contrib.admin.views.main import ORDER_VAR
+from django.contrib.admin.views.main import ALL_VAR, ORDER_VAR, PAGE_VAR
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
@@ -38,6 +38,8 @@ LONGEST_SEARCH = 200
 LONGEST_ID = 18
 MOST_SEARCH_WORDS = 8
 PLACE = "{}"
+ALWAYS = (ORDER_VAR, PAGE_VAR, ALL_VAR)
+"""What an address may say of a list that is shown whole."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,13 @@ class OfficeAdmin(ModelAdmin):
         return paginator
 
     def get_order_by_index(self, request: HttpRequest) -> Sequence[str]:
-        """Return by what a list is sorted at once, however long: that is measured, not guessed."""
-        return self.order_by_index
+        """Return by what a list is sorted at once, however long: that is measured, not guessed.
+
+        Where it is filtered or searched, that is no more than the list's own order.
+        """
+        if not any(value for name, value in request.GET.items() if name not in ALWAYS):
+            return self.order_by_index
+        return [name.removeprefix("-") for name in (self.ordering or ())[:1]]
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str

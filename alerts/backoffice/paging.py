@@ -35,8 +35,8 @@ class BoundedPaginator(Paginator):
     @cached_property
     def count(self) -> int:
         rows: Any = self.object_list
-        if FOUND in rows.query.annotations:
-            return int(rows.query.annotations[FOUND].value)
+        if (found := number_found(rows)) is not None:
+            return found
         if rows.query.where:
             return long_lists.counted(rows.order_by().values("pk"), COUNTED_AT_MOST)
         estimate = _estimated_rows(rows)
@@ -122,6 +122,12 @@ def first_of_common(rows: QuerySet[Any], condition: Q) -> QuerySet[Any] | None:
 def _only(rows: QuerySet[Any], keys: list[int]) -> QuerySet[Any]:
     """Return those of a search's rows that have these keys; their pages need not count them."""
     return rows.filter(pk__in=known(keys)).alias(**{FOUND: Value(len(keys))})
+
+
+def number_found(rows: Any) -> int | None:
+    """Return how many rows a search has found, 1,000 at most, where it knows."""
+    known: Any = rows.query.annotations.get(FOUND)
+    return None if known is None else int(known.value)
 
 
 def is_list(request: HttpRequest) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.views.main import SEARCH_VAR
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -98,9 +99,10 @@ class LoanAdmin(ImportExportPages, ReadOnly, AuditedAdmin, ActsAdmin):
 
     def get_order_by_index(self, request: HttpRequest) -> Sequence[str]:
         """Add the due date where the loans are open: an index has those in its order."""
-        if request.GET.get("state") in OPEN_STATES:
-            return (*self.order_by_index, "expected_return_date")
-        return self.order_by_index
+        by_index = super().get_order_by_index(request)
+        if request.GET.get("state") in OPEN_STATES and not request.GET.get(SEARCH_VAR):
+            return (*by_index, "expected_return_date")
+        return by_index
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Loan], search_term: str

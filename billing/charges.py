@@ -13,9 +13,11 @@ from django.db import transaction
 from django.db.models import Q, Sum
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
+from simple_history.utils import bulk_update_with_history
 
-from alerts import outbox
+from alerts import doers, outbox
 from alerts.events import EventKind
+from alerts.histories import keep_before
 from alerts.wording import money
 from billing import accounts, credit, drafts, ledger, links
 from billing.accounts import ZERO, adjusted, balance, owed
@@ -131,7 +133,7 @@ def confirm_fines(found: Mapping[tuple[int, date], tuple[Decimal, str]], *, on: 
     """Note of growing fines that they come to the same on `on`; return the loans of those.
 
     `found` has the sum and its description by the loan and its due date. Nothing is owed that was
-    not, so that there is no line in the audit. What somebody is at work on is left to them.
+    not, so that no payment has to follow. What somebody is at work on is left to them.
     """
     growing = Charge.objects.select_for_update(skip_locked=True).filter(
         kind=ChargeKind.FINE,
@@ -140,12 +142,19 @@ def confirm_fines(found: Mapping[tuple[int, date], tuple[Decimal, str]], *, on: 
         loan__in={loan for loan, _due in found},
     )
     same: list[Charge] = []
+    told_anew: list[Charge] = []
     for charge in growing:
         amount, description = found.get(_present(charge), (None, ""))
-        if amount == charge.amount:
-            charge.description, charge.assessed_date = description, on
-            same.append(charge)
-    Charge.objects.bulk_update(same, ["description", "assessed_date"])
+        if amount != charge.amount:
+            continue
+        if description != charge.description:
+            told_anew.append(charge)
+        charge.description, charge.assessed_date = description, on
+        same.append(charge)
+    keep_before(Charge, [charge.pk for charge in told_anew])
+    Charge.objects.bulk_update(same, ["assessed_date"])
+    reason = doers.current() or None
+    bulk_update_with_history(told_anew, Charge, ["description"], default_change_reason=reason)
     return {charge.loan_id for charge in same if charge.loan_id is not None}
 
 

@@ -7,6 +7,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from alerts import doers
 from billing import charges
 from billing.models import Charge, ChargeKind
 from circulation import desk, fines, undo
@@ -174,19 +175,21 @@ def test_all_loans_are_looked_at_in_few_queries_for_each() -> None:
     assert len(asked) <= 4 + 15 * len(loans)
 
 
-def test_fines_at_their_cap_are_confirmed_together_and_leave_no_line_in_the_audit() -> None:
+def test_fines_at_their_cap_are_confirmed_together_and_the_audit_agrees() -> None:
     set_policy(fine_cap="1.00")
     loans = [lend_until(march(2)) for _ in range(8)]
     fines.accrue(on=march(10))
-    with CaptureQueriesContext(connection) as asked:
+    with CaptureQueriesContext(connection) as asked, doers.acting(doers.JOB, "accrue_fines"):
         assert fines.accrue(on=march(11)) == 8
-    assert len(asked) <= 8
+    assert len(asked) <= 12
     assert all(written(loan) == [(Decimal("1.00"), True)] for loan in loans)
     charge = Charge.objects.get(loan=loans[0])
     assert charge.assessed_date == march(11)
     assert "limited to 1.00" in charge.description
     assert charge.description == fines.quote(loans[0], on=march(11)).explanation
-    assert charge.history.count() == 1
+    line = charge.history.first()
+    assert (line.description, line.amount) == (charge.description, charge.amount)
+    assert line.history_change_reason == f"{doers.JOB}accrue_fines"
     take_back(loans[0].copy, on=march(12))
     assert written(loans[0]) == [(Decimal("1.00"), False)]
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from unfold.templatetags import unfold_list
 
 from alerts.backoffice import change_list
 from catalog.models import Book
@@ -82,6 +83,22 @@ def test_fewer_of_many_rows_are_sorted(client: Client) -> None:
 @pytest.mark.usefixtures("three_books", "many")
 def test_however_many_they_are_sorted_by_what_an_index_holds(client: Client) -> None:
     assert titles(client, f"-{place(client, BOOKS, 'title')}") == ["Solaris", "Fiasco", "Eden"]
+
+
+@pytest.mark.usefixtures("three_books", "many")
+def test_the_head_of_a_column_leads_to_rows_in_its_order(client: Client) -> None:
+    Book.objects.update(author="Lem")
+    Book.objects.filter(title="Solaris").update(author="Aaron")
+
+    def clicked(column: str) -> Any:
+        heads = list(unfold_list.result_headers(client.get(BOOKS).context["cl"]))
+        return client.get(BOOKS + heads[place(client, BOOKS, column)]["url_primary"])
+
+    by_author = clicked("author")
+    found = [book.title for book in by_author.context["cl"].result_list]
+    assert found == ["Solaris", "Eden", "Fiasco"]
+    assert "too many to sort" not in by_author.text
+    assert "too many to sort by daily fee. Search" in clicked("daily_fee").text
 
 
 @pytest.mark.usefixtures("three_books", "many")

@@ -45,13 +45,20 @@ class OfficeChangeList(ChangeList):
             self.full_result_count = self.result_count
 
     def _clicked(self) -> list[Any]:
-        """Return the columns that the rows shall be sorted by, the first before the others."""
+        """Return the columns that the rows shall be sorted by, the first before the others.
+
+        The head of a column adds what they are sorted by already: the list's own order comes after
+        any other by itself.
+        """
         names = [
             self.list_display[place]
             for place in self.get_ordering_field_columns()
             if 0 <= place < len(self.list_display)
         ]
-        return [name for name in names if self.get_ordering_field(name)]
+        first, *others = [name for name in names if self.get_ordering_field(name)] or [None]
+        own = {name.removeprefix("-") for name in self.model_admin.ordering or ()}
+        more = [name for name in others if self.get_ordering_field(name) not in own]
+        return [first, *more] if first else []
 
     def _has_index(self, request: HttpRequest, columns: Sequence[Any]) -> bool:
         by_index = self.model_admin.get_order_by_index(request)

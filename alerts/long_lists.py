@@ -19,16 +19,21 @@ _until: dict[str, float] = {}
 def counted(keys: QuerySet[Any, Any], most: int) -> int:
     """Return how many rows a list has, or `most` where it has as many or lately had."""
     try:
-        query = repr(keys.query.sql_with_params())
+        asked = f"{most} {name_of(keys)}"
     except EmptyResultSet:
         return 0
-    asked = f"{most} {blake2b(query.encode(), digest_size=16).hexdigest()}"
     if _until.get(asked, 0) > time.monotonic():
         return most
     number = int(keys[:most].count())
     if number == most:
         _believe(asked)
     return number
+
+
+def name_of(keys: QuerySet[Any, Any]) -> str:
+    """Return a name for what is asked for. Raises EmptyResultSet where that can be nothing."""
+    query = repr(keys.query.sql_with_params())
+    return blake2b(query.encode(), digest_size=16).hexdigest()
 
 
 def _believe(asked: str) -> None:

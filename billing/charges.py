@@ -144,7 +144,8 @@ def confirm_fines(found: Mapping[tuple[int, date], tuple[Decimal, str]], *, on: 
     same: list[Charge] = []
     told_anew: list[Charge] = []
     for charge in growing:
-        amount, description = found.get(_present(charge), (None, ""))
+        present: Any = (charge.loan_id, charge.due_date)
+        amount, description = found.get(present, (None, ""))
         if amount != charge.amount:
             continue
         if description != charge.description:
@@ -152,14 +153,10 @@ def confirm_fines(found: Mapping[tuple[int, date], tuple[Decimal, str]], *, on: 
         charge.description, charge.assessed_date = description, on
         same.append(charge)
     keep_before(Charge, [charge.pk for charge in told_anew])
-    Charge.objects.bulk_update(same, ["assessed_date"])
+    Charge.objects.filter(pk__in=[charge.pk for charge in same]).update(assessed_date=on)
     reason = doers.current() or None
     bulk_update_with_history(told_anew, Charge, ["description"], default_change_reason=reason)
     return {charge.loan_id for charge in same if charge.loan_id is not None}
-
-
-def _present(charge: Charge) -> Any:
-    return charge.loan_id, charge.due_date
 
 
 def fined_for_other_due_dates(loans: Sequence["Loan"]) -> dict[int, Decimal]:

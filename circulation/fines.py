@@ -116,9 +116,9 @@ def _accrue_some(batch: Sequence[tuple[int, int]], *, on: date, calendar: policy
     """Look at some loans and their readers: most fines of a large library are at their cap."""
     loans = list(Loan.objects.filter(pk__in=[pk for pk, _reader in batch]))
     found = _quotes(loans, on=on, calendar=calendar)
-    fines = {(loan.pk, loan.expected_return_date): found[loan.pk] for loan in loans}
+    told = {pk: (fine.amount, fine.explanation) for pk, fine in found.items()}
     same = charges.confirm_fines(
-        {key: (fine.amount, fine.explanation) for key, fine in fines.items()}, on=on
+        {(loan.pk, loan.expected_return_date): told[loan.pk] for loan in loans}, on=on
     )
     others = [each for each in batch if each[0] not in same]
     return len(same) + sum(

@@ -74,6 +74,7 @@ class OfficeAdmin(ModelAdmin):
     empty_list: Any = ""
     """What to do where the list has no rows at all."""
     order_by_index: Sequence[str] = ()
+    """By what the whole list is sorted at once, however long it is."""
     about: Any = ""
     """What a setting is for, said above its list by the template `office/about.html`."""
 

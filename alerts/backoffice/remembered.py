@@ -1,4 +1,4 @@
-"""Figures of long periods, which take a while to count: kept for some minutes, with their time."""
+"""Figures that take a while to count: kept for some minutes, with their time."""
 
 import datetime
 import time
@@ -21,19 +21,28 @@ def counted(
 ) -> tuple[T, datetime.datetime | None]:
     """Return what `count` returns, and when that was, if it may have been some minutes ago.
 
-    `asked` has the days `first` and `last`; `more` is what else the figures depend on. They must
-    be plain values, which a later release of Carrel can read as well.
+    `asked` has the days `first` and `last`; `more` is what else the figures depend on.
     """
     if asked["last"] - asked["first"] < LONG:
         return count(), None
     about = repr((name, asked["first"], asked["last"], sorted(more.items())))
+    return now_and_then(about, count, worth=WORTH_IT)
+
+
+def now_and_then(
+    about: str, count: Callable[[], T], *, worth: float = 0
+) -> tuple[T, datetime.datetime | None]:
+    """Return what `count` returned in the last minutes, and when; what took less is not kept.
+
+    The figures must be plain values, which a later release of Carrel can read as well.
+    """
     key = f"figures:{blake2b(about.encode(), digest_size=16).hexdigest()}"
     known: tuple[T, datetime.datetime] | None = cache.get(key)
     if known is not None:
         return known
     began = time.perf_counter()
     figures = count()
-    if time.perf_counter() - began < WORTH_IT:
+    if time.perf_counter() - began < worth:
         return figures, None
     now = timezone.now()
     cache.set(key, (figures, now), 60 * MINUTES)

@@ -1,8 +1,8 @@
 """What the list of payments can be narrowed to."""
 
-import itertools
 from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
+from itertools import pairwise
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -21,8 +21,6 @@ from billing.settlements import IN_SESSION, PaymentType
 SEVERAL = "several"
 NO_PROVIDER = "none"
 OTHER_PROVIDERS = "other"
-
-
 PAYMENTS = Payment.objects.all()
 
 
@@ -86,10 +84,9 @@ class ProviderFilter(DropdownFilter):
 
 def _between(names: Iterable[str]) -> list[Q]:
     """Match what has none of these names, by an index: it lies between two of them, or beyond."""
-    first, *others = sorted(set(names))
-    ends = itertools.pairwise([first, *others])
-    between = [Q(provider__gt=lower, provider__lt=upper) for lower, upper in ends]
-    return [Q(provider__lt=first), *between, Q(provider__gt=[first, *others][-1])]
+    known = sorted(set(names))
+    between = [Q(provider__gt=lower, provider__lt=upper) for lower, upper in pairwise(known)]
+    return [Q(provider__lt=known[0]), *between, Q(provider__gt=known[-1])]
 
 
 class PurposeFilter(DropdownFilter):

@@ -1,7 +1,6 @@
 """Pages of a list: `?page=2&page_size=50`, at most 100 to a page."""
 
 from functools import cached_property
-from hashlib import blake2b
 from typing import Any
 
 from django.core.cache import cache
@@ -32,8 +31,7 @@ class RememberedCount(Paginator):
 
     def _remembered(self) -> int:
         keys = self._keys()
-        asked = repr(keys.query.sql_with_params())
-        name = f"api-count:{blake2b(asked.encode(), digest_size=16).hexdigest()}"
+        name = f"api-count:{long_lists.name_of(keys)}"
         return int(cache.get_or_set(name, keys.count, REMEMBERED) or 0)
 
     def _keys(self) -> Any:
